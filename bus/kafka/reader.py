@@ -1,0 +1,213 @@
+"""Reading from Kafka with the client's traps handled in one place.
+
+- Offsets are the caller's: ``assign`` + ``seek``, no auto-commit, ``auto_offset_reset=none``; a position that the
+  broker does not have is an error with a name (:class:`OffsetLost`), never a silent jump.
+- Values stay bytes: a deserializer that raises would be called again for the same record for ever.
+- A consumer does not fetch from a broker while one partition's buffer is undrained: ``read`` always takes all
+  that is there, and bounds memory by the fetch size instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
+from aiokafka.structs import OffsetAndMetadata
+
+from bus.errors import NotAllowed, Unavailable
+from bus.kafka.connection import Connection
+from bus.kafka.records import Record
+
+STOP_TIMEOUT_S = 10.0
+
+Isolation = Literal["read_committed", "read_uncommitted"]
+
+
+class OffsetLost(Unavailable):
+    """A position that its partition does not have (records deleted ahead of the reader, or a topic recreated)."""
+
+    def __init__(self, positions: Mapping[str, int]) -> None:
+        super().__init__(f"the broker does not have the offsets asked for of {', '.join(sorted(positions))}")
+        self.positions = dict(positions)
+
+
+class Reader:
+    """Reads topics of one partition each from offsets that the caller keeps."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        client_id: str,
+        *,
+        isolation: Isolation = "read_committed",
+        fetch_bytes: int = 8 * 1024 * 1024,
+        max_wait_ms: int = 250,
+    ) -> None:
+        self._connection = connection
+        self._options: dict[str, Any] = {
+            "client_id": client_id,
+            "group_id": None,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "none",
+            "isolation_level": isolation,
+            "fetch_max_bytes": fetch_bytes,
+            "max_partition_fetch_bytes": min(fetch_bytes, 2 * 1024 * 1024),
+            "fetch_max_wait_ms": max_wait_ms,
+            "fetch_min_bytes": 1,
+            "retry_backoff_ms": 50,
+            "request_timeout_ms": 20_000,
+        }
+        self._consumer: Any = None
+        self._topics: tuple[str, ...] = ()
+
+    async def __aenter__(self) -> Self:
+        consumer = AIOKafkaConsumer(**self._options, **self._connection.aiokafka())
+        try:
+            await consumer.start()
+        except BaseException as error:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(consumer.stop(), STOP_TIMEOUT_S)
+            if isinstance(error, KafkaError | OSError):
+                raise Unavailable(f"Kafka at {self._connection.bootstrap} cannot be reached: {error}") from error
+            raise
+        self._consumer = consumer
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop the consumer, in bounded time whatever the brokers do."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with contextlib.suppress(asyncio.TimeoutError, KafkaError, ConnectionError):
+                await asyncio.wait_for(consumer.stop(), STOP_TIMEOUT_S)
+
+    async def assign(self, offsets: Mapping[str, int | Literal["earliest", "latest"]]) -> dict[str, int]:
+        """Read these topics from these offsets on, and no others.
+
+        Returns:
+            The offset of each topic at which reading begins.
+
+        Raises:
+            NotAllowed: the broker's ACLs say no.
+            Unavailable: the broker is away or a topic does not exist.
+        """
+        topics = sorted(offsets)
+        partitions = {topic: TopicPartition(topic, 0) for topic in topics}
+        self._topics = tuple(topics)
+        self._consumer.assign(list(partitions.values()))
+        symbolic = [topic for topic in topics if not isinstance(offsets[topic], int)]
+        first = await self.beginning_offsets([t for t in symbolic if offsets[t] == "earliest"])
+        last = await self.end_offsets([t for t in symbolic if offsets[t] == "latest"])
+        start: dict[str, int] = {}
+        for topic in topics:
+            wanted = offsets[topic]
+            start[topic] = wanted if isinstance(wanted, int) else {**first, **last}[topic]
+            self._consumer.seek(partitions[topic], start[topic])
+        return start
+
+    def seek(self, topic: str, offset: int) -> None:
+        """Go on reading a topic from another offset."""
+        self._consumer.seek(TopicPartition(topic, 0), offset)
+
+    async def read(self, timeout_s: float = 0.25, max_records: int | None = None) -> list[Record]:
+        """All records that are there, or the first that come within ``timeout_s`` seconds.
+
+        Raises:
+            OffsetLost: a position that the broker does not have; the others go on after ``assign``.
+            NotAllowed, Unavailable: as :meth:`assign`.
+        """
+        if not self._topics:
+            await asyncio.sleep(timeout_s)
+            return []
+        try:
+            got = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+        except OffsetOutOfRangeError as error:
+            positions: dict[TopicPartition, int] = error.args[0]
+            raise OffsetLost({tp.topic: offset for tp, offset in positions.items()}) from error
+        except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as error:
+            raise NotAllowed(f"Kafka does not let {self._connection.username} read {self._topics}") from error
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"reading from Kafka failed: {type(error).__name__}") from error
+        records: list[Record] = []
+        for tp, batch in got.items():
+            topic: str = tp.topic
+            records += [Record(topic, r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in batch]
+        return records
+
+    async def position(self, topic: str) -> int:
+        """The offset that will be read next (it moves past control records too)."""
+        return await self._consumer.position(TopicPartition(topic, 0))
+
+    async def beginning_offsets(self, topics: Sequence[str]) -> dict[str, int]:
+        """The first offset that each topic still has."""
+        return await self._offsets(topics, "beginning_offsets")
+
+    async def end_offsets(self, topics: Sequence[str]) -> dict[str, int]:
+        """The offset after the last record of each topic (after the last stable one when ``read_committed``)."""
+        return await self._offsets(topics, "end_offsets")
+
+    async def _offsets(self, topics: Sequence[str], which: str) -> dict[str, int]:
+        if not topics:
+            return {}
+        partitions = [TopicPartition(topic, 0) for topic in topics]
+        try:
+            found = await getattr(self._consumer, which)(partitions)
+        except TopicAuthorizationFailedError as error:
+            raise NotAllowed(f"Kafka does not let {self._connection.username} read {sorted(topics)}") from error
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"offsets of {sorted(topics)} cannot be read: {type(error).__name__}") from error
+        return {tp.topic: offset for tp, offset in found.items()}
+
+
+class GroupReader(Reader):
+    """A :class:`Reader` whose offsets, with a word of metadata each, are kept in a consumer group."""
+
+    def __init__(self, connection: Connection, client_id: str, group: str, **options: Any) -> None:
+        super().__init__(connection, client_id, **options)
+        self._group = group
+        self._options["group_id"] = group
+
+    async def commit(self, offsets: Mapping[str, tuple[int, str]]) -> None:
+        """Keep, per topic, the offset to read next and a word of metadata.
+
+        Raises:
+            NotAllowed, Unavailable: as :meth:`Reader.assign`.
+        """
+        wanted = {TopicPartition(topic, 0): OffsetAndMetadata(*kept) for topic, kept in offsets.items()}
+        try:
+            await self._consumer.commit(wanted)
+        except GroupAuthorizationFailedError as error:
+            raise NotAllowed(f"Kafka does not let {self._connection.username} use group {self._group}") from error
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"offsets could not be committed: {type(error).__name__}") from error
+
+    async def committed(self, topics: Sequence[str]) -> dict[str, tuple[int, str] | None]:
+        """What :meth:`commit` kept, or None where nothing was."""
+        admin = AIOKafkaAdminClient(**self._connection.aiokafka())
+        partitions = [TopicPartition(topic, 0) for topic in topics]
+        try:
+            await admin.start()
+            found = await admin.list_consumer_group_offsets(self._group, partitions=partitions)
+        except GroupAuthorizationFailedError as error:
+            raise NotAllowed(f"Kafka does not let {self._connection.username} use group {self._group}") from error
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"offsets of group {self._group} cannot be read: {type(error).__name__}") from error
+        finally:
+            await admin.close()
+        kept = {tp.topic: (entry.offset, entry.metadata) for tp, entry in found.items() if entry.offset >= 0}
+        return {topic: kept.get(topic) for topic in topics}
