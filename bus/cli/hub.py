@@ -1,0 +1,39 @@
+"""``bus hub``: runs the hub's roles from a configuration file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bus.cli.base import command, group, option
+
+ROLES = ("notary", "courier")
+
+
+@group(lazy={"run": ("bus.cli.hub:run_roles", "Run the hub's roles, all or some, until stopped.")}, examples="""
+bus hub run --config .bus/hub/hub.toml
+""")  # fmt: skip
+def hub() -> None:
+    """Run the hub's roles."""
+
+
+@command(
+    "run",
+    examples="""
+bus hub run --config .bus/hub/hub.toml
+bus hub run --config .bus/hub/hub.toml --role notary --ready-file /run/bus/notary.ready
+""",
+)
+@option("--config", type=click.Path(path_type=Path, dir_okay=False), required=True, envvar="BUS_HUB_CONFIG",
+        help="The hub's configuration (TOML).")  # fmt: skip
+@option("--role", "roles", type=click.Choice(ROLES), multiple=True,
+        help="A role to run; may be given again.  [default: all of them]")  # fmt: skip
+@option("--ready-file", type=click.Path(path_type=Path, dir_okay=False),
+        help="Written when every role is ready; removed at the end.")  # fmt: skip
+def run_roles(config: Path, roles: tuple[str, ...], ready_file: Path | None) -> None:
+    """Run the hub's roles until SIGTERM or Ctrl-C."""
+    from bus.cli.runtime import run
+    from bus.hub.service import run as serve
+
+    run(serve(config, roles or ROLES, ready_file))

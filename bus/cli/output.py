@@ -1,0 +1,124 @@
+"""Prints data on stdout as a table, JSON, NDJSON or CSV.
+
+JSON is one value on one line; an empty list is ``[]``. JSON, NDJSON and CSV are written as the rows
+come, so that a list of any length takes bounded memory; a table is kept until its widths are known.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from bus.cli.base import use_colour
+
+Row = Mapping[str, Any]
+
+FORMS = ("table", "json", "ndjson", "csv")
+
+
+def dumps(value: Any) -> str:
+    """JSON on one line, in the order of its keys."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on one line."""
+    sys.stdout.write(dumps(value) + "\n")
+
+
+class RowWriter:
+    """Writes rows of given columns in one of :data:`FORMS`; a context manager.
+
+    ``envelope`` is for JSON only: a name under which the rows stand in an object, whose other
+    members are given to :meth:`finish`.
+    """
+
+    def __init__(self, form: str, columns: Sequence[str], *, envelope: str = "") -> None:
+        self._form = form
+        self._columns = columns
+        self._envelope = envelope
+        self._kept: list[Row] = []
+        self._tail: Row = {}
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        if self._form == "json":
+            sys.stdout.write(f"{{{dumps(self._envelope)}:[" if self._envelope else "[")
+        if self._form == "csv":
+            sys.stdout.write(_csv_line(self._columns))
+        return self
+
+    def write(self, row: Row) -> None:
+        """Write one row, or keep it for the table."""
+        if self._form == "table":
+            self._kept.append(row)
+        elif self._form == "csv":
+            sys.stdout.write(_csv_line([cell(row.get(name)) for name in self._columns]))
+        else:
+            text = dumps({name: row.get(name) for name in self._columns})
+            lead = "," if self._form == "json" and self._count else ""
+            sys.stdout.write(lead + text + ("\n" if self._form == "ndjson" else ""))
+        self._count += 1
+
+    def flush(self) -> None:
+        """Hand what was written to the reader now."""
+        sys.stdout.flush()
+
+    def finish(self, **members: Any) -> None:
+        """Give the members that stand beside the rows in an enveloped JSON object."""
+        self._tail = members
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._form == "table" and self._kept:
+            print_table(self._kept, self._columns)
+        if self._form == "json":
+            tail = "".join(f",{dumps(name)}:{dumps(value)}" for name, value in self._tail.items())
+            sys.stdout.write(("]" + tail + "}" if self._envelope else "]") + "\n")
+        sys.stdout.flush()
+
+
+def print_rows(rows: Iterable[Row], columns: Sequence[str], form: str) -> None:
+    """Print rows that are all here."""
+    with RowWriter(form, columns) as writer:
+        for row in rows:
+            writer.write(row)
+
+
+def cell(value: Any) -> str:
+    """One cell of a table or CSV: empty for nothing, words with spaces between for a list."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return " ".join(cell(item) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return str(value)
+
+
+def print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Print a table: plain columns, with a bold head on a terminal."""
+    cells = [[cell(row.get(name)) for name in columns] for row in rows]
+    numeric = [all(isinstance(row.get(name), int | float | None) for row in rows) for name in columns]
+    widths = [max(len(name), *(len(line[i]) for line in cells)) for i, name in enumerate(columns)]
+    head = _table_line(columns, widths, numeric)
+    sys.stdout.write((f"\x1b[1m{head}\x1b[0m" if use_colour(sys.stdout) else head) + "\n")
+    for line in cells:
+        sys.stdout.write(_table_line(line, widths, numeric) + "\n")
+
+
+def _table_line(line: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    places = zip(line, widths, numeric, strict=True)
+    return "  ".join(text.rjust(w) if right else text.ljust(w) for text, w, right in places).rstrip()
+
+
+def _csv_line(values: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(values)
+    return line.getvalue()
