@@ -1,0 +1,100 @@
+-- take_epoch --
+-- A notary that starts moves the epoch: whoever had it before can commit nothing more.
+UPDATE ledger.head SET epoch = epoch + 1, heartbeat = clock_timestamp()
+RETURNING size, root, frontier, epoch, time_us, receipted;
+
+-- read_head --
+-- The head as committed; the age of its heartbeat in seconds by the database's clock.
+SELECT size, root, frontier, epoch, time_us, receipted,
+       extract(epoch FROM clock_timestamp() - heartbeat)::float8 AS idle_s
+FROM ledger.head;
+
+-- heartbeat --
+-- Says that the holder of this epoch is alive; touches nothing once another has taken over.
+UPDATE ledger.head SET heartbeat = clock_timestamp(), receipted = greatest(receipted, $2) WHERE epoch = $1
+RETURNING extract(epoch FROM clock_timestamp())::float8 AS now_s;
+
+-- advance_head --
+-- The compare-and-set: the first statement of a flush. No row means that another notary writes.
+UPDATE ledger.head SET size = $3, heartbeat = clock_timestamp(), receipted = greatest(receipted, $4)
+WHERE size = $1 AND epoch = $2
+RETURNING extract(epoch FROM clock_timestamp())::float8 AS now_s;
+
+-- finish_head --
+-- The frontier and root of the new size, in the same transaction as the compare-and-set.
+UPDATE ledger.head SET root = $2, frontier = $3, time_us = $4 WHERE size = $1;
+
+-- find_accepted --
+-- Which of these ids stand already, with what content, in which thread and lane.
+SELECT event_id, index, commitment, thread, lane FROM ledger.accepted_id WHERE event_id = ANY ($1::uuid[]);
+
+-- save_intake --
+-- The offset to read next of each topic that this flush covers.
+INSERT INTO ledger.intake (topic, next_offset) SELECT * FROM unnest($1::text[], $2::bigint[])
+ON CONFLICT (topic) DO UPDATE SET next_offset = excluded.next_offset;
+
+-- read_intake --
+-- The offset to read next of every topic.
+SELECT topic, next_offset FROM ledger.intake;
+
+-- save_recipients --
+-- The last number given to each recipient of this flush.
+INSERT INTO ledger.recipient (org, lane, seq) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+ON CONFLICT (org, lane) DO UPDATE SET seq = excluded.seq;
+
+-- read_recipients --
+-- The last number given to each recipient in each lane.
+SELECT org, lane, seq FROM ledger.recipient;
+
+-- directory_events --
+-- Every accepted event of the directory, in ledger order: the directory is nothing but these.
+SELECT entry.index, entry.schema_id, record.header, content.body
+FROM ledger.entry JOIN ledger.record USING (index) JOIN ledger.content USING (index)
+WHERE entry.outcome = 1 AND entry.schema_id = ANY ($1::integer[]) AND entry.index >= $2
+ORDER BY entry.index;
+
+-- leaf_hashes --
+-- The leaf hashes of a range, in order.
+SELECT leaf_hash FROM ledger.entry WHERE index >= $1 AND index < $2 ORDER BY index;
+
+-- subtrees --
+-- The roots of the full runs of 256 leaves, in order.
+SELECT n, hash FROM ledger.subtree WHERE n >= $1 AND n < $2 ORDER BY n;
+
+-- deliverable --
+-- What the courier needs of the entries of one lane, in order, below the committed head.
+SELECT entry.index, entry.leaf, entry.schema_id, entry.event_id, entry.issuer, entry.step, entry.thread,
+       record.header, record.decision, record.bus_signature, content.index AS content_index, content.body,
+       content.sealed
+FROM ledger.entry
+JOIN ledger.record USING (index)
+LEFT JOIN ledger.content USING (index)
+WHERE entry.index >= $1 AND entry.index < $2 AND entry.outcome = 1 AND entry.lane = $3
+ORDER BY entry.index
+LIMIT $4;
+
+-- leaf_hash_at --
+-- The leaf hash of one entry.
+SELECT leaf_hash FROM ledger.entry WHERE index = $1;
+
+-- size --
+-- The committed size.
+SELECT size FROM ledger.head;
+
+-- save_delivery --
+-- What a Kafka commit of the courier covered: advisory.
+INSERT INTO ledger.delivery (first_index, last_index, lane) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+
+-- flushes_from --
+-- The receipt batches of the flushes that begin at or after an index.
+SELECT first_index, last_index, number, key_id, batch, sig FROM ledger.flush
+WHERE last_index >= $1 ORDER BY first_index, number;
+
+-- receipt_items --
+-- What the receipts of a range of entries say.
+SELECT index, leaf_hash, outcome, time_us, topic, kafka_offset, last_offset, event_id, first_index, lane, reasons
+FROM ledger.entry WHERE index >= $1 AND index <= $2 ORDER BY index;
+
+-- make_partitions --
+-- Makes the partitions that will be needed soon.
+SELECT ledger.make_partitions();
