@@ -1,0 +1,1 @@
+"""What partners import: a Publisher that says, a Subscriber that hears, and the journal of both."""
