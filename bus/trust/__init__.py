@@ -1,0 +1,1 @@
+"""Who says it: keys, commitments, batch signatures, sealing and the directory. Pure."""
