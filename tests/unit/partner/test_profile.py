@@ -113,7 +113,7 @@ def test_a_wrong_entry_is_named(home: Path, old: str, new: str, place: str) -> N
 
 def test_missing_files_are_named(home: Path) -> None:
     """A missing profile or password file is an error with its path."""
-    with pytest.raises(UsageError, match="nothing.toml"):
+    with pytest.raises(UsageError, match=r"nothing\.toml"):
         Profile.load(home / "nothing.toml")
     folder = home / "organisations" / "hotline-north"
     (folder / "password").unlink()
