@@ -1,0 +1,237 @@
+"""The directory: which organisations there are, and which keys are theirs, as of a ledger index.
+
+It is made of accepted directory events alone, in the ledger's order. ``apply`` gives a new directory and leaves
+the old one as it was, so a decision for index i holds on to the directory of the entries before i.
+
+::
+
+    proof message    = "safeguard/key-proof/v1"    ‖ 0x00 ‖ u16 len, origin ‖ u16 len, org ‖ key_id 32
+    recovery message = "safeguard/key-recovery/v1" ‖ 0x00 ‖ u16 len, origin ‖ u16 len, org ‖ key_id 32
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from bus.events.types import Header, KeyRegisteredBody, LogOpenedBody, OrganisationAdmittedBody
+from bus.trust.keys import SigningKey, sealing_key_id, signing_key_id, verify
+
+HUB: Final = "hub"
+OVERLAP_US: Final = 24 * 3600 * 1_000_000
+"""How long a sealing key stays current after its successor has begun."""
+
+
+class Named(Protocol):
+    """All that the directory asks of a schema: its record's name."""
+
+    @property
+    def name(self) -> str:
+        """Name of the record, such as ``KeyRegistered``."""
+        ...
+
+
+class Organisation(msgspec.Struct, frozen=True):
+    """An admitted organisation. The hub is one too, without a nation."""
+
+    org: str
+    name: str
+    nation: str
+    roles: tuple[str, ...]
+    recovery_key: bytes | None
+    admitted_index: int
+    suspended: bool = False
+
+
+class KeyEntry(msgspec.Struct, frozen=True):
+    """A registered key. ``starts_us`` is when it counts: not before its registration was issued."""
+
+    org: str
+    use: str
+    key_id: bytes
+    public_key: bytes
+    valid_from_us: int
+    valid_to_us: int | None
+    starts_us: int
+    registered_index: int
+    revoked: bool = False
+
+    def is_valid(self, at_us: int) -> bool:
+        """Whether it is valid by its own dates, and not revoked."""
+        return (
+            not self.revoked and self.valid_from_us <= at_us and (self.valid_to_us is None or at_us < self.valid_to_us)
+        )
+
+
+class Governance(msgspec.Struct, frozen=True):
+    """Who may admit and suspend: any ``threshold`` of these Ed25519 keys together."""
+
+    keys: tuple[bytes, ...]
+    threshold: int
+    policy_digest: bytes
+
+
+class Directory(msgspec.Struct, frozen=True):
+    """Organisations and keys as of a ledger index. The empty one is that of a log not yet opened."""
+
+    origin: str = ""
+    hub_key: bytes = b""
+    governance: Governance | None = None
+    organisations: dict[str, Organisation] = {}
+    keys: dict[bytes, KeyEntry] = {}
+    sealing: dict[str, tuple[KeyEntry, ...]] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the log has been opened."""
+        return self.governance is not None
+
+    @property
+    def auditors(self) -> tuple[str, ...]:
+        """The admitted auditors, sorted."""
+        return tuple(sorted(o.org for o in self.organisations.values() if "auditor" in o.roles and not o.suspended))
+
+    def organisation(self, org: str) -> Organisation | None:
+        """The organisation of this id, suspended or not."""
+        return self.organisations.get(org)
+
+    def is_admitted(self, org: str) -> bool:
+        """Whether the organisation is known and not suspended."""
+        found = self.organisations.get(org)
+        return found is not None and not found.suspended
+
+    def signing_key(self, key_id: bytes) -> KeyEntry | None:
+        """The signing key of this id, valid or not."""
+        found = self.keys.get(key_id)
+        return found if found is not None and found.use == "signing" else None
+
+    def public_key(self, key_id: bytes) -> bytes | None:
+        """The Ed25519 public key of this id: the batch verifier's lookup."""
+        found = self.signing_key(key_id)
+        return None if found is None else found.public_key
+
+    def sealing_keys(self, org: str, at_us: int) -> list[KeyEntry]:
+        """The keys that count as the organisation's own at that time, newest first.
+
+        That is the newest that has begun, and any older one for 24 hours after its successor began.
+        """
+        begun = [key for key in self.sealing.get(org, ()) if key.starts_us <= at_us and not key.revoked]
+        ends = [*(key.starts_us + OVERLAP_US for key in begun[1:]), at_us + 1]
+        current = [key for key, end in zip(begun, ends, strict=True) if at_us < end and key.is_valid(at_us)]
+        return current[::-1]
+
+    def objection(self, info: Named, header: Header, body: Any) -> str | None:
+        """Why this directory event may not be accepted now, as a refusal code; None if it may.
+
+        It covers what the directory alone can say. Signature and addressing are checked elsewhere.
+        """
+        if info.name == "LogOpened":
+            return self._objection_to_opening(header, body)
+        if not self.is_open:
+            return "not-open"
+        if info.name == "OrganisationAdmitted":
+            return self._objection_to_organisation(header, body)
+        if info.name == "KeyRegistered":
+            return self._objection_to_key(header, body)
+        return None
+
+    def apply(self, info: Named, header: Header, body: Any, index: int) -> Directory:
+        """The directory after an accepted event stood at ``index``; the same one if it changes nothing here."""
+        if info.name == "LogOpened":
+            return _opened(header, body, index)
+        if info.name == "OrganisationAdmitted":
+            return self._with_organisation(body, index)
+        if info.name == "KeyRegistered":
+            return self._with_key(header, body, index)
+        return self
+
+    def _objection_to_opening(self, header: Header, body: LogOpenedBody) -> str | None:
+        if self.is_open:
+            return "already-open"
+        if header.issuer != HUB:
+            return "not-governance"
+        if body.origin != header.hub:
+            return "wrong-hub"
+        keys = body.governance_keys
+        sound = len(set(keys)) == len(keys) and 1 <= body.threshold <= len(keys)
+        return None if sound else "directory-conflict"
+
+    def _objection_to_organisation(self, header: Header, body: OrganisationAdmittedBody) -> str | None:
+        if header.issuer != HUB:
+            return "not-governance"
+        return "directory-conflict" if body.org in self.organisations else None
+
+    def _objection_to_key(self, header: Header, body: KeyRegisteredBody) -> str | None:
+        owner = self.organisation(body.org)
+        if header.issuer not in {HUB, body.org}:
+            return "not-governance"
+        backwards = body.valid_to is not None and body.valid_to <= body.valid_from
+        if owner is None or body.key_id in self.keys or backwards:
+            return "directory-conflict"
+        return None if _is_proven(self.origin, owner, body) else "key-proof"
+
+    def _with_organisation(self, body: OrganisationAdmittedBody, index: int) -> Directory:
+        entry = Organisation(body.org, body.name, body.nation, tuple(body.roles), body.recovery_key, index)
+        return msgspec.structs.replace(self, organisations={**self.organisations, body.org: entry})
+
+    def _with_key(self, header: Header, body: KeyRegisteredBody, index: int) -> Directory:
+        starts_us = max(body.valid_from, header.issued_at)
+        entry = KeyEntry(
+            body.org, body.use, body.key_id, body.public_key, body.valid_from, body.valid_to, starts_us, index
+        )
+        keys = {**self.keys, body.key_id: entry}
+        if body.use != "sealing":
+            return msgspec.structs.replace(self, keys=keys)
+        own = sorted((*self.sealing.get(body.org, ()), entry), key=lambda key: (key.starts_us, key.registered_index))
+        return msgspec.structs.replace(self, keys=keys, sealing={**self.sealing, body.org: tuple(own)})
+
+
+def key_proof_message(origin: str, org: str, key_id: bytes) -> bytes:
+    """What a new signing key signs, to show that its registrant holds it."""
+    return b"safeguard/key-proof/v1\x00" + _sized(origin) + _sized(org) + key_id
+
+
+def key_recovery_message(origin: str, org: str, key_id: bytes) -> bytes:
+    """What an organisation's offline recovery key signs, to show that a new key is its own."""
+    return b"safeguard/key-recovery/v1\x00" + _sized(origin) + _sized(org) + key_id
+
+
+def prove_key(key: SigningKey, origin: str, org: str) -> bytes:
+    """The proof of possession that ``KeyRegistered`` carries for a signing key."""
+    return key.sign(key_proof_message(origin, org, key.key_id))
+
+
+def _opened(header: Header, body: LogOpenedBody, index: int) -> Directory:
+    """The directory of a log just opened: the hub, with the key that the event itself carries."""
+    key_id = signing_key_id(body.hub_key)
+    at_us = header.issued_at
+    return Directory(
+        origin=body.origin,
+        hub_key=body.hub_key,
+        governance=Governance(tuple(body.governance_keys), body.threshold, body.policy_digest),
+        organisations={HUB: Organisation(HUB, HUB, "", (HUB,), None, index)},
+        keys={key_id: KeyEntry(HUB, "signing", key_id, body.hub_key, at_us, None, at_us, index)},
+    )
+
+
+def _is_proven(origin: str, owner: Organisation, body: KeyRegisteredBody) -> bool:
+    """Whether the key id is the key's, its holder signed for it, and a recovery signature, if any, is good."""
+    if body.recovery_signature is not None and owner.recovery_key is not None:
+        message = key_recovery_message(origin, owner.org, body.key_id)
+        if not verify(owner.recovery_key, message, body.recovery_signature):
+            return False
+    if body.use == "sealing":
+        return len(body.public_key) == 1216 and body.key_id == sealing_key_id(body.public_key)
+    message = key_proof_message(origin, owner.org, body.key_id)
+    return (
+        body.use == "signing"
+        and body.key_id == signing_key_id(body.public_key)
+        and body.proof is not None
+        and verify(body.public_key, message, body.proof)
+    )
+
+
+def _sized(text: str) -> bytes:
+    data = text.encode()
+    return len(data).to_bytes(2) + data
