@@ -1,0 +1,203 @@
+"""The bus's own form: one JSON object, several of them one to a line (NDJSON), or a JSON array of them.
+
+Which one it is shows in the first bytes. All are read as a stream, one event in memory at a time. JSON that is
+read in two ways by two programs is refused: repeated keys, NaN, text that is not UTF-8.
+
+An event without ``header.event_id`` gets one, which the journal keeps under the digest of the event's content: the
+same file published again is the same events.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, cast
+
+from bus.adapters.drafts import Draft, ItemKey, Memory
+from bus.errors import InvalidFile
+from bus.events.ids import dashed
+
+FORMAT = "bus"
+MAX_EVENT = 1 << 20
+"""Bytes of one event's JSON; an event's own caps are far below."""
+
+_CHUNK = 64 << 10
+_SPACE = " \t\r\n"
+_LONGEST_TOKEN = 16
+"""No literal or escape of JSON is longer; longer strings are told apart by their message."""
+
+
+class _RefusedError(ValueError):
+    """JSON that we do not take, and why."""
+
+
+def drafts(
+    stream: BinaryIO,
+    name: str,
+    *,
+    memory: Memory,
+    audience: tuple[str, ...] | None,
+    new_id: Callable[[], bytes],
+) -> Iterator[Draft]:
+    """Draft an event for each object of the input.
+
+    Args:
+        stream: the input's bytes.
+        name: what to call the file.
+        memory: what was published before.
+        audience: replaces every event's own, unless None.
+        new_id: makes event ids.
+
+    Raises:
+        InvalidFile: the input is not JSON, or something in it is no object.
+    """
+    seen: Counter[str] = Counter()
+    for line, value in read_objects(stream, name):
+        place = f"line {line}"
+        header = value.setdefault("header", {})
+        if not isinstance(header, dict):
+            raise InvalidFile(name, place, "header must be an object")
+        if audience is not None:
+            header["audience"] = list(audience)
+        if header.get("event_id") is not None:
+            yield Draft(place, value)
+            continue
+        header.pop("event_id", None)
+        digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+        seen[digest] += 1
+        key = ItemKey(FORMAT, "json", f"{digest}@{seen[digest]}")
+        known = memory.find(key)
+        header["event_id"] = dashed(new_id() if known is None else known.event_id)
+        yield Draft(place, value, key)
+
+
+def read_objects(stream: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of an input, each with the number of the line it begins at.
+
+    Raises:
+        InvalidFile: at the first thing that is wrong.
+    """
+    text = _Text(stream, name)
+    first = text.skip_space()
+    if not first:
+        raise InvalidFile(name, "line 1", "the file is empty")
+    if first == "[":
+        yield from _array(text)
+        return
+    while text.skip_space():
+        yield text.line, text.object()
+
+
+def _array(text: _Text) -> Iterator[tuple[int, dict[str, Any]]]:
+    text.take()
+    mark = text.skip_space()
+    while mark != "]":
+        yield text.line, text.object()
+        mark = text.skip_space()
+        if mark == ",":
+            text.take()
+            mark = text.skip_space()
+            if mark == "]":
+                raise text.wrong("a comma stands before the end of the array")
+        elif mark != "]":
+            raise text.wrong("a comma or the end of the array is missing")
+    text.take()
+    if text.skip_space():
+        raise text.wrong("something stands behind the end of the array")
+
+
+class _Text:
+    """The input as text, decoded as it comes, with the line being read."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream, self._name = stream, name
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")()
+        self._json = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+        self._buffer = ""
+        self._at = 0
+        self._ended = False
+        self.line = 1
+
+    def wrong(self, rule: str, line: int | None = None) -> InvalidFile:
+        """An error at the line that is being read."""
+        return InvalidFile(self._name, f"line {line or self.line}", rule)
+
+    def _more(self) -> bool:
+        """Read on; False at the end."""
+        if self._ended:
+            return False
+        chunk = self._stream.read(_CHUNK)
+        self._ended = not chunk
+        try:
+            text = self._decode.decode(chunk, final=self._ended)
+        except UnicodeDecodeError:
+            raise self.wrong("not UTF-8 text, here or below") from None
+        self._buffer, self._at = self._buffer[self._at :] + text, 0
+        return True
+
+    def skip_space(self) -> str:
+        """Pass over white space; the next character, or nothing at the end."""
+        while True:
+            while self._at < len(self._buffer):
+                mark = self._buffer[self._at]
+                if mark not in _SPACE:
+                    return mark
+                self.line += mark == "\n"
+                self._at += 1
+            if not self._more():
+                return ""
+
+    def take(self) -> None:
+        """Pass over one character."""
+        self._at += 1
+
+    def object(self) -> dict[str, Any]:
+        """Read one object, which begins here."""
+        if self._buffer[self._at] != "{":
+            raise self.wrong("an event must be a JSON object")
+        value, end = self._value()
+        self.line += self._buffer.count("\n", self._at, end)
+        self._at = end
+        return value
+
+    def _value(self) -> tuple[dict[str, Any], int]:
+        """The object and where it ends; reads on while it may only be cut off."""
+        while True:
+            try:
+                value, end = self._json.raw_decode(self._buffer, self._at)
+            except _RefusedError as error:
+                raise self.wrong(str(error)) from None
+            except RecursionError:
+                raise self.wrong("nested too deeply") from None
+            except json.JSONDecodeError as error:
+                self._bound(len(self._buffer))
+                if self._may_be_cut(error) and self._more():
+                    continue
+                line = self.line + self._buffer.count("\n", self._at, error.pos)
+                raise self.wrong(f"not JSON: {error.msg}", line) from None
+            except ValueError:
+                raise self.wrong("a number is too long") from None
+            self._bound(end)
+            return cast("tuple[dict[str, Any], int]", (value, end))
+
+    def _may_be_cut(self, error: json.JSONDecodeError) -> bool:
+        """Whether the error is what the end of the buffer looks like, so that reading on may mend it."""
+        return error.msg.startswith("Unterminated string") or error.pos >= len(self._buffer) - _LONGEST_TOKEN
+
+    def _bound(self, end: int) -> None:
+        if end - self._at > MAX_EVENT:
+            raise self.wrong(f"an event is longer than {MAX_EVENT >> 10} KiB")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _RefusedError("a key stands twice in one object")
+    return found
+
+
+def _no_constant(_name: str) -> Any:
+    raise _RefusedError("NaN and Infinity are not JSON")

@@ -1,0 +1,76 @@
+"""What an adapter makes of an input: drafts of events, and notices of what it left out.
+
+A draft's ``header.event_id`` is always set. The memory says under which id an item was published before,
+so that what is published again is the same event, and nothing is published twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+
+class ItemKey(Struct, frozen=True, gc=False):
+    """One item of a format: of which source, and its key there. ``note`` is kept with the event's id."""
+
+    format: str
+    source: str
+    key: str
+    note: str = ""
+
+
+class Seen(Struct, frozen=True, gc=False):
+    """An item that was published before: its event, its note, and the outcome as far as it is known."""
+
+    event_id: bytes
+    note: str
+    outcome: str = "unknown"
+
+
+class Draft(Struct, frozen=True):
+    """An event to publish, in its JSON form, and where in the input it comes from."""
+
+    place: str
+    event: dict[str, Any]
+    item: ItemKey | None = None
+
+
+class Notice(Struct, frozen=True):
+    """Something of the input that is not published, where it stands, and why. Never holds the value.
+
+    ``kind`` is ``left-out``, ``unknown-tombstone`` or ``unchanged``.
+    """
+
+    kind: str
+    file: str
+    place: str
+    text: str
+
+
+Tell = Callable[[Notice], None]
+
+
+class Lookup(Protocol):
+    """What was published before."""
+
+    def __call__(self, key: ItemKey) -> Seen | None:
+        """The event of this item, if there is one."""
+        ...
+
+
+class Memory:
+    """A look-up, and what this run has made since: a second item of one key follows the first."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._run: dict[tuple[str, str, str], Seen] = {}
+
+    def find(self, key: ItemKey) -> Seen | None:
+        """The event of this item, from this run or an earlier one."""
+        return self._run.get((key.format, key.source, key.key)) or self._lookup(key)
+
+    def put(self, key: ItemKey, event_id: bytes) -> None:
+        """This run made an event of this item."""
+        self._run[key.format, key.source, key.key] = Seen(event_id, key.note)
