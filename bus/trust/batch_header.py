@@ -27,7 +27,7 @@ MAX_ORIGIN: Final = 64
 
 _VERSION: Final = 1
 _REST = Layout(">32s16sQHq32s")
-_ORIGIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
+_ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 _ORGANISATION = re.compile(r"[a-z][a-z0-9-]{1,30}", re.ASCII)
 
 

@@ -58,9 +58,9 @@ class KeyEntry(msgspec.Struct, frozen=True):
     revoked: bool = False
 
     def is_valid(self, at_us: int) -> bool:
-        """Whether it is valid by its own dates, and not revoked."""
+        """Whether it is valid by its own dates, first and last instant included, and not revoked."""
         return (
-            not self.revoked and self.valid_from_us <= at_us and (self.valid_to_us is None or at_us < self.valid_to_us)
+            not self.revoked and self.valid_from_us <= at_us and (self.valid_to_us is None or at_us <= self.valid_to_us)
         )
 
 
@@ -75,17 +75,12 @@ class Governance(msgspec.Struct, frozen=True):
 class Directory(msgspec.Struct, frozen=True):
     """Organisations and keys as of a ledger index. The empty one is that of a log not yet opened."""
 
-    origin: str = ""
+    origin: str | None = None
     hub_key: bytes = b""
     governance: Governance | None = None
     organisations: dict[str, Organisation] = {}
     keys: dict[bytes, KeyEntry] = {}
     sealing: dict[str, tuple[KeyEntry, ...]] = {}
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the log has been opened."""
-        return self.governance is not None
 
     @property
     def auditors(self) -> tuple[str, ...]:
@@ -121,19 +116,26 @@ class Directory(msgspec.Struct, frozen=True):
         current = [key for key, end in zip(begun, ends, strict=True) if at_us < end and key.is_valid(at_us)]
         return current[::-1]
 
-    def objection(self, info: Named, header: Header, body: Any) -> str | None:
-        """Why this directory event may not be accepted now, as a refusal code; None if it may.
+    def sealing_key(self, key_id: bytes) -> KeyEntry | None:
+        """The sealing key of this id, current or not."""
+        found = self.keys.get(key_id)
+        return found if found is not None and found.use == "sealing" else None
 
-        It covers what the directory alone can say. Signature and addressing are checked elsewhere.
+    def is_current(self, key: KeyEntry, at_us: int) -> bool:
+        """Whether a sealing key counts as its organisation's own at that time."""
+        return key in self.sealing_keys(key.org, at_us)
+
+    def conflict(self, info: Named, body: Any) -> str | None:
+        """Why a directory event does not fit what stands here, as a refusal code; None if it does.
+
+        Who may issue it is the policy's to say.
         """
         if info.name == "LogOpened":
-            return self._objection_to_opening(header, body)
-        if not self.is_open:
-            return "not-open"
+            return "already-open" if self.origin is not None else _unsound_opening(body)
         if info.name == "OrganisationAdmitted":
-            return self._objection_to_organisation(header, body)
+            return "directory-conflict" if body.org in self.organisations else None
         if info.name == "KeyRegistered":
-            return self._objection_to_key(header, body)
+            return self._conflict_of_key(body)
         return None
 
     def apply(self, info: Named, header: Header, body: Any, index: int) -> Directory:
@@ -146,28 +148,10 @@ class Directory(msgspec.Struct, frozen=True):
             return self._with_key(header, body, index)
         return self
 
-    def _objection_to_opening(self, header: Header, body: LogOpenedBody) -> str | None:
-        if self.is_open:
-            return "already-open"
-        if header.issuer != HUB:
-            return "not-governance"
-        if body.origin != header.hub:
-            return "wrong-hub"
-        keys = body.governance_keys
-        sound = len(set(keys)) == len(keys) and 1 <= body.threshold <= len(keys)
-        return None if sound else "directory-conflict"
-
-    def _objection_to_organisation(self, header: Header, body: OrganisationAdmittedBody) -> str | None:
-        if header.issuer != HUB:
-            return "not-governance"
-        return "directory-conflict" if body.org in self.organisations else None
-
-    def _objection_to_key(self, header: Header, body: KeyRegisteredBody) -> str | None:
+    def _conflict_of_key(self, body: KeyRegisteredBody) -> str | None:
         owner = self.organisation(body.org)
-        if header.issuer not in {HUB, body.org}:
-            return "not-governance"
-        backwards = body.valid_to is not None and body.valid_to <= body.valid_from
-        if owner is None or body.key_id in self.keys or backwards:
+        backwards = body.valid_to is not None and body.valid_to < body.valid_from
+        if self.origin is None or owner is None or body.key_id in self.keys or backwards:
             return "directory-conflict"
         return None if _is_proven(self.origin, owner, body) else "key-proof"
 
@@ -213,6 +197,12 @@ def _opened(header: Header, body: LogOpenedBody, index: int) -> Directory:
         organisations={HUB: Organisation(HUB, HUB, "", (HUB,), None, index)},
         keys={key_id: KeyEntry(HUB, "signing", key_id, body.hub_key, at_us, None, at_us, index)},
     )
+
+
+def _unsound_opening(body: LogOpenedBody) -> str | None:
+    keys = body.governance_keys
+    sound = len(set(keys)) == len(keys) and 1 <= body.threshold <= len(keys)
+    return None if sound else "directory-conflict"
 
 
 def _is_proven(origin: str, owner: Organisation, body: KeyRegisteredBody) -> bool:

@@ -15,10 +15,9 @@ one issuer in one log: published again under another name it opens for nobody.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
-from itertools import pairwise
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -33,7 +32,6 @@ from bus.trust.keys import SEALING_PUBLIC_SIZE, SealingKey, sealing_key_id
 
 DIRECT: Final = 1
 MAX_RECIPIENTS: Final = 24
-WRAP_SIZE: Final = 1168
 PADDING: Final = 256
 
 _DOMAIN: Final = b"safeguard/seal/v1\x00"
@@ -62,10 +60,7 @@ def seal(
         raise ValueError("an event is sealed for 1 to 24 different recipients")
     context = seal_context(origin, issuer, event_id, fp, header)
     content_key = secrets.token_bytes(32)
-    wraps = [
-        Wrap(key_id=key_id, wrap=_SUITE.encrypt(content_key, _public_key(by_id[key_id]), info=context + key_id))
-        for key_id in sorted(by_id)
-    ]
+    wraps = tuple([_wrap(content_key, key_id, by_id[key_id], context) for key_id in sorted(by_id)])
     ct = ChaCha20Poly1305(content_key).encrypt(_NONCE, pad(plaintext), context)
     return Sealed(suite=DIRECT, audience_key_id=None, wraps=wraps, ct=ct)
 
@@ -128,21 +123,8 @@ def unpad(padded: bytes) -> bytes:
     return plaintext
 
 
-def wraps_cover(sealed: Sealed, audience: Sequence[Collection[bytes]]) -> bool:
-    """Whether the wraps are exactly those of the audience: for the hub, which cannot look inside.
-
-    ``audience`` has, for each organisation, the key ids that count as its own now. There must be one wrap for
-    each organisation and no other, of the right size, sorted by key id.
-    """
-    key_ids = [wrap.key_id for wrap in sealed.wraps]
-    return (
-        sealed.suite == DIRECT
-        and sealed.audience_key_id is None
-        and len(key_ids) == len(audience)
-        and all(low < high for low, high in pairwise(key_ids))
-        and all(len(wrap.wrap) == WRAP_SIZE for wrap in sealed.wraps)
-        and all(sum(key_id in own for key_id in key_ids) == 1 for own in audience)
-    )
+def _wrap(content_key: bytes, key_id: bytes, public_key: bytes, context: bytes) -> Wrap:
+    return Wrap(key_id=key_id, wrap=_SUITE.encrypt(content_key, _public_key(public_key), info=context + key_id))
 
 
 @lru_cache(maxsize=256)
