@@ -3,7 +3,7 @@
     python tools/make_types.py                         write the modules
     python tools/make_types.py --check                 say what differs, write nothing; exit 1 if anything does
     python tools/make_types.py --release               first write the release files that the sources call for
-    python tools/make_types.py --release --unreleased  the same, also over files already recorded (before a first release)
+    python tools/make_types.py --release --unreleased  the same, over recorded files too (before a first release)
 
 A release file never changes once `schemas/released/FINGERPRINTS` records it: a schema that changes takes a new id.
 """
@@ -64,7 +64,7 @@ def release(*, over_recorded: bool) -> None:
     """Write the release files that the sources call for, and record their fingerprints."""
     recorded = fingerprints()
     for name, text in Sources(SCHEMAS).releases().items():
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = _sha256(text.encode())
         if recorded.get(name, digest) != digest and not over_recorded:
             raise SystemExit(f"{name} is released and does not change: give the source a new id")
         recorded[name] = digest
@@ -75,21 +75,25 @@ def release(*, over_recorded: bool) -> None:
 
 def drift() -> list[str]:
     """What is not as recorded, and which sources ask for something that is not released."""
-    found: list[str] = []
     recorded = fingerprints()
-    for path in sorted(RELEASED.glob("*.avsc")):
-        if recorded.get(path.name) != hashlib.sha256(path.read_bytes()).hexdigest():
-            found.append(f"{path.name} is not as recorded in FINGERPRINTS")
-    for name, text in Sources(SCHEMAS).releases().items():
-        if _read(RELEASED / name) != text:
-            found.append(f"{name} is not what its source says: run with --release, or give it a new id")
-    return found
+    changed = [p.name for p in sorted(RELEASED.glob("*.avsc")) if recorded.get(p.name) != _sha256(p.read_bytes())]
+    asked = [name for name, text in Sources(SCHEMAS).releases().items() if _read(RELEASED / name) != text]
+    missing = sorted(recorded.keys() - {p.name for p in RELEASED.glob("*.avsc")})
+    return [
+        *(f"{name} is not as recorded in FINGERPRINTS" for name in changed),
+        *(f"{name} is recorded in FINGERPRINTS and not there" for name in missing),
+        *(f"{name} is not what its source says: run with --release, or give it a new id" for name in asked),
+    ]
 
 
 def fingerprints() -> dict[str, str]:
     """File name -> SHA-256, as recorded."""
     pairs = [line.split("  ") for line in (_read(RECORD) or "").splitlines()]
     return {name: digest for digest, name in pairs}
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _read(path: Path) -> str | None:

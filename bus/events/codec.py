@@ -1,8 +1,8 @@
 """Events as bytes (formats §2).
 
-An event's value is ``0x00 ‖ u32 schema id ‖ header ‖ body ‖ sealed``, where ``sealed`` begins with its union byte. A
-receipt is ``0x00 ‖ u32 schema id ‖ Avro``, a decision plain Avro. Decoding is strict: there is one valid byte string for
-each value, and what is anything else raises Malformed with a code of ``schemas/codes/refusal.csv``.
+An event's value is ``0x00 ‖ u32 schema id ‖ header ‖ body ‖ sealed``, where ``sealed`` begins with its union byte.
+A receipt is ``0x00 ‖ u32 schema id ‖ Avro``, a decision plain Avro. Decoding is strict: there is one valid byte
+string for each value, and anything else raises Malformed with a code of ``schemas/codes/refusal.csv``.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ T = TypeVar("T")
 class Decoded(NamedTuple):
     """An event read from its value.
 
-    ``header_end`` and ``body_end`` are offsets into the value; the header starts at ``FRAME``, the sealed part ends with
-    the value.
+    ``header_end`` and ``body_end`` are offsets into the value; the header starts at ``FRAME``, the sealed part ends
+    with the value.
     """
 
     info: SchemaInfo
@@ -129,6 +129,15 @@ def _check_required(info: SchemaInfo, header: Header) -> None:
     for name in info.header_required:
         if getattr(header, name) is None:
             raise Malformed("field-missing", f"header.{name}")
+
+
+def decode_header(info: SchemaInfo, data: bytes) -> Header:
+    """Read a header that stands alone, as the ledger keeps it.
+
+    Raises:
+        Malformed: as ``decode``.
+    """
+    return _whole(decoders.EVENTS[info.id][0], data, 0)
 
 
 def decode_plaintext(info: SchemaInfo, data: bytes) -> Any:

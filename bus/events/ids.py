@@ -21,7 +21,7 @@ def uuid7(now_us: int, rand: bytes) -> bytes:
 
 
 def uuid7_time_us(event_id: bytes) -> int | None:
-    """The instant in an id, to the millisecond, in microseconds; None if it is not of version 7 and the RFC's variant."""
+    """The instant in an id, a whole millisecond in microseconds; None if it is not of version 7, variant 2."""
     if len(event_id) != 16 or event_id[6] >> 4 != 7 or event_id[8] >> 6 != 2:
         return None
     return int.from_bytes(event_id[:6], "big") * 1000

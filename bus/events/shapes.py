@@ -15,7 +15,7 @@ attribute             stands on  means
 ``requiredIf``        field      {other field: [values]}: must be there if the other field has one of the values
 ``requiredWith``      field      must be there if that other field is
 ``requiredAt``        field      [steps]: must be there at these steps
-``unlessBody``        field      {body field: value}: lifts ``requiredAt``; of sealed parts, which only their makers can check
+``unlessBody``        field      {body field: value}: lifts ``requiredAt`` of a sealed field
 ``lengthBy``          field      {other field: {value: length}}: bytes of exactly that length, 0 for not there
 ``oneOf``             record     exactly one of these fields is there
 ``steps``             schema     the closed list of steps
