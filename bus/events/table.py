@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 # id, name, fingerprint, steps, kind, sealed, directory, header fields it must have, file
-RELEASES: tuple[
-    tuple[int, str, str, tuple[str, ...], str, bool, bool, tuple[str, ...], str], ...
-] = (
+RELEASES: tuple[tuple[int, str, str, tuple[str, ...], str, bool, bool, tuple[str, ...], str], ...] = (
     (
         1,
         "Receipt",
