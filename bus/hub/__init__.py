@@ -1,0 +1,1 @@
+"""The institution: notary, receipts and courier, and the service that runs them."""

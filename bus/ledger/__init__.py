@@ -1,0 +1,1 @@
+"""Where it is kept: the append-only Postgres ledger."""

@@ -1,0 +1,8 @@
+"""Who may hear it: one pure decision per event, as of the ledger index before it, with a reason for each recipient."""
+
+from __future__ import annotations
+
+from bus.policy.decide import Claim, Subject, Verdict, decide
+from bus.policy.policy import Policy
+
+__all__ = ["Claim", "Policy", "Subject", "Verdict", "decide"]

@@ -1,0 +1,239 @@
+"""The courier: writes what was decided to inboxes, exactly once for a ``read_committed`` reader.
+
+One courier a lane, each with a transactional producer of its own. How far it is stands in the compacted topic
+``hub.cursor`` and is written in the same Kafka transaction as the inbox records, so neither can be there without
+the other. The cursor is read only after the producer has started: starting fences whoever wrote it before, and
+settles what it left open. A topic that Kafka refuses is parked, with the index from which it is owed; the others
+go on, and the parked one is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Struct, field
+
+from bus.errors import StartRefused, Unavailable
+from bus.events import registry
+from bus.events.codec import assemble, decode_decision, decode_header
+from bus.events.names import HUB_CURSOR, HUB_DIRECTORY, ce_headers, in_topic
+from bus.hub import faults
+from bus.hub.config import HubConfig
+from bus.kafka.reader import Reader
+from bus.kafka.records import Outgoing
+from bus.kafka.writer import WriteError, Writer
+from bus.ledger.sql import QUERIES
+from bus.ledger.store import connect
+
+log: Any = structlog.get_logger("bus.hub.courier")
+
+BATCH = 1000
+CHUNK = 128
+IDLE_MIN_S = 0.01
+IDLE_MAX_S = 0.1
+RETRY_PARKED_S = 5.0
+
+
+class Cursor(Struct, frozen=True):
+    """How far one lane is: the last index covered, its leaf hash in hex, and what is owed to parked topics.
+
+    As JSON it is the value of the ``hub.cursor`` record whose key is the lane.
+    """
+
+    index: int = -1
+    leaf_hash: str = ""
+    parked: dict[str, int] = field(default_factory=dict)
+
+
+class Courier:
+    """One lane's courier, from starting to the first doubt."""
+
+    def __init__(self, config: HubConfig, lane: str) -> None:
+        self._config = config
+        self._lane = lane
+        self._log = log.bind(lane=lane)
+        self._retry_at = 0.0
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Deliver until cancelled.
+
+        Raises:
+            Unavailable: Kafka or Postgres is away, or another courier took over this lane.
+            StartRefused: the cursor does not fit the ledger.
+        """
+        async with Writer(
+            self._config.kafka, f"hub-courier-{self._lane}", transactional_id=f"hub.courier.{self._lane}"
+        ) as writer:
+            cursor = await self._read_cursor()
+            connection = await connect(self._config.courier_dsn, "courier")
+            try:
+                await self._check(connection, cursor)
+                self._log.info("courier.started", index=cursor.index, parked=sorted(cursor.parked))
+                self.ready.set()
+                await self._deliver_forever(connection, writer, cursor)
+            finally:
+                connection.terminate()
+
+    async def _deliver_forever(self, connection: Any, writer: Writer, cursor: Cursor) -> None:
+        idle = IDLE_MIN_S
+        while True:
+            size = await connection.fetchval(QUERIES["size"])
+            if cursor.index + 1 < size:
+                cursor = await self._deliver(connection, writer, cursor, size)
+                idle = IDLE_MIN_S
+            elif cursor.parked and time.monotonic() >= self._retry_at:
+                cursor = await self._retry_parked(connection, writer, cursor)
+            else:
+                await asyncio.sleep(idle)
+                idle = min(idle * 1.5, IDLE_MAX_S)
+
+    # --- starting ----------------------------------------------------------------------------------------------
+
+    async def _read_cursor(self) -> Cursor:
+        """The newest cursor record of this lane, read to the end of what is committed."""
+        cursor = Cursor()
+        async with Reader(self._config.kafka, f"hub-cursor-{self._lane}") as reader:
+            end = (await reader.end_offsets([HUB_CURSOR]))[HUB_CURSOR]
+            start = await reader.assign({HUB_CURSOR: "earliest"})
+            at = start[HUB_CURSOR]
+            while at < end:
+                for record in await reader.read(timeout_s=0.5):
+                    if record.key == self._lane.encode() and record.value is not None:
+                        cursor = msgspec.json.decode(record.value, type=Cursor)
+                at = await reader.position(HUB_CURSOR)
+        return cursor
+
+    async def _check(self, connection: Any, cursor: Cursor) -> None:
+        """The entry under the cursor must be the one that was delivered."""
+        if cursor.index < 0:
+            return
+        found = await connection.fetchval(QUERIES["leaf_hash_at"], cursor.index)
+        if found is None:
+            raise StartRefused(
+                f"entries up to {cursor.index} were delivered, but the ledger does not reach that far: the database "
+                "is older than the inboxes"
+            )
+        if found.hex() != cursor.leaf_hash:
+            raise StartRefused(f"entry {cursor.index} of the ledger is not the one that was delivered")
+
+    # --- delivering --------------------------------------------------------------------------------------------
+
+    async def _deliver(self, connection: Any, writer: Writer, cursor: Cursor, size: int) -> Cursor:
+        """Deliver the next entries of this lane and move the cursor, in one Kafka transaction."""
+        rows = await connection.fetch(QUERIES["deliverable"], cursor.index + 1, size, self._lane, BATCH)
+        faults.at("courier.read")
+        last = rows[-1]["index"] if len(rows) == BATCH else size - 1
+        records = await self._records(rows, exclude=frozenset(cursor.parked))
+        leaf_hash = rows[-1]["leaf_hash"] if rows and rows[-1]["index"] == last else None
+        if leaf_hash is None:
+            leaf_hash = await connection.fetchval(QUERIES["leaf_hash_at"], last)
+        moved = Cursor(last, leaf_hash.hex(), cursor.parked)
+        if not records:
+            return await self._skip(writer, cursor, moved)
+        return await self._commit(connection, writer, cursor, moved, records)
+
+    async def _skip(self, writer: Writer, cursor: Cursor, moved: Cursor) -> Cursor:
+        """Nothing of this lane here: the cursor moves in memory, and is written with the next delivery."""
+        if moved.index - cursor.index > 100_000:
+            await writer.send_all([self._cursor_record(moved)])
+        return moved
+
+    async def _commit(
+        self, connection: Any, writer: Writer, cursor: Cursor, moved: Cursor, records: list[tuple[int, Outgoing]]
+    ) -> Cursor:
+        faults.at("courier.commit.before")
+        try:
+            await writer.send_all([*(record for _, record in records), self._cursor_record(moved)])
+        except WriteError as error:
+            return self._park(cursor, error, records)
+        faults.at("courier.commit.after")
+        await connection.execute(QUERIES["save_delivery"], cursor.index + 1, moved.index, self._lane)
+        self._log.debug("courier.delivered", index=moved.index, records=len(records))
+        return moved
+
+    def _park(self, cursor: Cursor, error: WriteError, records: Sequence[tuple[int, Outgoing]]) -> Cursor:
+        """Set aside the topics that Kafka refuses for good; anything retriable is tried again as a whole."""
+        refused = {failure.topic for failure in error.failures if not failure.retriable}
+        if not refused or HUB_CURSOR in refused:
+            raise Unavailable(f"Kafka does not take records now: {error.message}") from error
+        parked = dict(cursor.parked)
+        for index, record in records:
+            if record.topic in refused:
+                parked.setdefault(record.topic, index)
+        self._retry_at = time.monotonic() + RETRY_PARKED_S
+        self._log.error("courier.parked", topics=sorted(refused), error=error.failures[0].error)
+        return Cursor(cursor.index, cursor.leaf_hash, parked)
+
+    async def _retry_parked(self, connection: Any, writer: Writer, cursor: Cursor) -> Cursor:
+        """Deliver what is owed to each parked topic; one that is paid up is parked no longer."""
+        self._retry_at = time.monotonic() + RETRY_PARKED_S
+        for topic, owed in sorted(cursor.parked.items()):
+            rows = await connection.fetch(QUERIES["deliverable"], owed, cursor.index + 1, self._lane, BATCH)
+            records = await self._records(rows, only=topic)
+            left = {name: index for name, index in cursor.parked.items() if name != topic}
+            if len(rows) == BATCH:
+                left[topic] = rows[-1]["index"] + 1
+            moved = Cursor(cursor.index, cursor.leaf_hash, left)
+            try:
+                await writer.send_all([*(record for _, record in records), self._cursor_record(moved)])
+            except WriteError as error:
+                self._log.warning("courier.still_parked", topic=topic, error=error.failures[0].error)
+                continue
+            cursor = moved
+            self._retry_at = time.monotonic() + (RETRY_PARKED_S if not left else 0)
+            self._log.info("courier.unparked" if topic not in left else "courier.catching_up", topic=topic)
+        return cursor
+
+    def _cursor_record(self, cursor: Cursor) -> Outgoing:
+        return Outgoing(HUB_CURSOR, self._lane.encode(), msgspec.json.encode(cursor), ())
+
+    async def _records(
+        self, rows: Sequence[Any], *, exclude: frozenset[str] = frozenset(), only: str | None = None
+    ) -> list[tuple[int, Outgoing]]:
+        """The inbox records of these entries, each with its index."""
+        records: list[tuple[int, Outgoing]] = []
+        for number, row in enumerate(rows):
+            records += [
+                (row["index"], record)
+                for record in inbox_records(row)
+                if record.topic not in exclude and (only is None or record.topic == only)
+            ]
+            if number % CHUNK == CHUNK - 1:
+                await asyncio.sleep(0)
+        return records
+
+
+def inbox_records(row: Any) -> list[Outgoing]:
+    """What one accepted entry puts into inboxes, or into ``hub.directory``.
+
+    The value and ``bus-signature`` are unchanged; ``ce_*`` are made again from the signed header. Content that
+    is gone from the ledger comes as a null value with ``bus-withheld``, so that numbers stay gapless.
+    """
+    info = registry.by_id(row["schema_id"])
+    if info is None:
+        raise StartRefused(f"entry {row['index']} has a schema that this version does not know")
+    header = decode_header(info, row["header"])
+    erased = row["content_index"] is None
+    value = None if erased else assemble(info, row["header"], row["body"], row["sealed"])
+    headers = [
+        ("bus-signature", row["bus_signature"]),
+        ("bus-index", b"%d" % row["index"]),
+        ("bus-entry", row["leaf"]),
+        *ce_headers(info, header),
+    ]
+    if erased:
+        headers.append(("bus-withheld", b"erased"))
+    key = header.thread
+    if info.directory:
+        return [Outgoing(HUB_DIRECTORY, key, value, headers)]
+    return [
+        Outgoing(in_topic(r.org, r.lane), key, value, [*headers, ("bus-seq", b"%d" % r.seq)])
+        for r in decode_decision(row["decision"]).recipients
+        if r.allow
+    ]

@@ -1,0 +1,85 @@
+"""Loading the notary's state from the ledger, and the start-up checks: never a silent restart.
+
+The frontier is recomputed from the subtree roots and the tail and must equal the head; the directory is replayed
+from the ledger's own entries; intake offsets must lie inside their partitions. What does not hold stops the hub
+with a sentence that says which, and names the repair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bus.errors import Malformed, StartRefused
+from bus.events import registry
+from bus.events.codec import assemble, decode
+from bus.hub.sequencer import State, replay_directory
+from bus.ledger.store import Head, Store
+from bus.policy import Policy
+from bus.tlog import Frontier
+from bus.tlog.frontier import SUBTREE_SIZE
+from bus.trust.batch import BatchVerifier
+from bus.trust.directory import Directory
+
+
+async def load_state(store: Store, head: Head, policy: Policy) -> State:
+    """Everything that the next decision rests on, as of ``head``.
+
+    Raises:
+        StartRefused: the ledger contradicts itself.
+    """
+    await check_frontier(store, head)
+    rows = await store.fetch("read_recipients")
+    seqs = {(row["org"], row["lane"]): int(row["seq"]) for row in rows}
+    directory = await load_directory(store)
+    return State(directory, head.frontier, head.time_us, policy, seqs, BatchVerifier())
+
+
+async def load_directory(store: Store) -> Directory:
+    """The directory, replayed from the ledger's own entries."""
+    ids = [info.id for info in registry.all_schemas() if info.directory]
+    return replay_directory(await store.fetch("directory_events", ids, 0), _decoded)
+
+
+async def check_frontier(store: Store, head: Head) -> None:
+    """Recompute the frontier from the subtree roots and the tail of leaf hashes.
+
+    Raises:
+        StartRefused: it is not the head's.
+    """
+    full = head.size // SUBTREE_SIZE
+    subtrees = await store.fetch("subtrees", 0, full)
+    tail = await store.fetch("leaf_hashes", full * SUBTREE_SIZE, head.size)
+    if [row["n"] for row in subtrees] != list(range(full)):
+        raise StartRefused(f"the ledger's head says {head.size} entries, but a subtree root below is missing")
+    if len(tail) != head.size - full * SUBTREE_SIZE:
+        raise StartRefused(f"the ledger's head says {head.size} entries, but entries below it are missing")
+    found = Frontier.rebuild([row["hash"] for row in subtrees], [row["leaf_hash"] for row in tail])
+    if found != head.frontier or found.root() != head.root:
+        raise StartRefused(f"the tree over the stored leaf hashes does not lead to the head's root at size {head.size}")
+
+
+def check_intake(intake: Mapping[str, int], ends: Mapping[str, int]) -> None:
+    """Every offset that the ledger has covered must exist in its outbox.
+
+    Raises:
+        StartRefused: an outbox is shorter than what the ledger has of it: it was truncated or made anew.
+    """
+    for topic, offset in sorted(intake.items()):
+        if topic in ends and offset > ends[topic]:
+            raise StartRefused(
+                f"{topic} ends at offset {ends[topic]}, but the ledger has read it to {offset}: it was truncated or "
+                "made anew"
+            )
+
+
+def _decoded(row: Any) -> tuple[Any, Any, Any]:
+    info = registry.by_id(row["schema_id"])
+    if info is None:
+        raise StartRefused(f"entry {row['index']} of the directory has a schema that this version does not know")
+    try:
+        value = assemble(info, row["header"], row["body"], b"\x00")
+        decoded = decode(value)
+    except (Malformed, TypeError) as error:
+        raise StartRefused(f"entry {row['index']} of the directory cannot be read") from error
+    return info, decoded.header, decoded.body

@@ -1,0 +1,237 @@
+"""The decision: may this event stand, and who may hear it.
+
+A pure function of the event as its sender signed it, the directory as of the index before it, what is known of
+its subject, the policy and the ledger's clock. The same inputs give the same answer in a replay years later.
+Each rule is a small function that returns a refusal code of ``schemas/codes/refusal.csv`` or None; the first
+that refuses decides, so that a receipt names one thing to mend at a time. It fails closed: what no rule allows
+is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from bus.events.ids import uuid7_time_us
+from bus.events.registry import SchemaInfo
+from bus.events.types import Header, Sealed
+from bus.policy.policy import Policy
+from bus.trust.directory import Directory
+from bus.trust.keys import signing_key_id
+
+HUB = "hub"
+DIRECT_SUITE = 1
+
+
+class Claim(Struct, frozen=True, gc=False):
+    """An event as its sender claims it: signature, schema and bounds have been checked, nothing else."""
+
+    owner: str
+    """The organisation whose outbox it came from."""
+    lane: str
+    """The lane of that outbox."""
+    record_key: bytes | None
+    origin: str
+    """The log that the signed batch names."""
+    organisation: str
+    """The organisation that the signed batch names."""
+    key_id: bytes
+    info: SchemaInfo
+    header: Header
+    body: Any
+    sealed: Sealed | None
+
+
+class Subject(Struct, frozen=True, gc=False):
+    """What the ledger knows of the event that this one is about."""
+
+    thread: bytes
+    lane: str
+
+
+class Verdict(Struct, frozen=True, gc=False):
+    """A refusal with its reason, or the recipients: (organisation, may hear it, reason), sorted."""
+
+    refusal: str | None
+    recipients: tuple[tuple[str, bool, str], ...] = ()
+
+
+class _Case(Struct, frozen=True, gc=False):
+    """All that the rules look at."""
+
+    claim: Claim
+    directory: Directory
+    subject: Subject | None
+    policy: Policy
+    now_us: int
+
+
+def decide(claim: Claim, directory: Directory, subject: Subject | None, policy: Policy, now_us: int) -> Verdict:
+    """Decide on one event.
+
+    Args:
+        claim: the event as signed and sent.
+        directory: organisations and keys as of the index before.
+        subject: what is known of ``about``; None where there is none, or it is not known here.
+        policy: the policy in force.
+        now_us: the ledger's time, microseconds since 1970.
+
+    Returns:
+        The verdict; it never raises on any event that decodes.
+    """
+    case = _Case(claim, directory, subject, policy, now_us)
+    for rule in _RULES:
+        refusal = rule(case)
+        if refusal is not None:
+            return Verdict(refusal)
+    if claim.info.directory:
+        return Verdict(None)
+    return Verdict(None, tuple([_recipient(org, directory) for org in claim.header.audience]))
+
+
+def _recipient(org: str, directory: Directory) -> tuple[str, bool, str]:
+    if directory.is_admitted(org):
+        return (org, True, "audience")
+    return (org, False, "suspended")
+
+
+def _this_log(case: _Case) -> str | None:
+    """A signature is bound to one log: nothing of another log, or of a sandbox, can be replayed here."""
+    claim, directory = case.claim, case.directory
+    if directory.origin is None:
+        return _opening(case)
+    if claim.info.name == "LogOpened":
+        return "already-open"
+    return None if claim.origin == claim.header.hub == directory.origin else "wrong-hub"
+
+
+def _opening(case: _Case) -> str | None:
+    """Entry 0 opens the log and is checked with the key that it carries."""
+    claim, body = case.claim, case.claim.body
+    if claim.info.name != "LogOpened":
+        return "not-open"
+    if not claim.origin == claim.header.hub == body.origin:
+        return "wrong-hub"
+    return None if claim.key_id == signing_key_id(body.hub_key) else "key-foreign"
+
+
+def _one_sender(case: _Case) -> str | None:
+    """The owner of the outbox, the batch's organisation, the header's issuer and the key's owner are one."""
+    claim = case.claim
+    return None if claim.owner == claim.organisation == claim.header.issuer else "issuer-mismatch"
+
+
+def _own_valid_key(case: _Case) -> str | None:
+    if case.directory.origin is None:
+        return None
+    key = case.directory.signing_key(case.claim.key_id)
+    if key is None:
+        return "key-unknown"
+    if key.org != case.claim.owner:
+        return "key-foreign"
+    if key.revoked:
+        return "key-revoked"
+    late = key.valid_to_us is not None and case.now_us > key.valid_to_us
+    return "key-expired" if late or case.now_us < key.valid_from_us else None
+
+
+def _admitted(case: _Case) -> str | None:
+    directory, issuer = case.directory, case.claim.header.issuer
+    if directory.origin is None or issuer == HUB:
+        return None
+    if directory.organisation(issuer) is None:
+        return "issuer-unknown"
+    return None if directory.is_admitted(issuer) else "issuer-suspended"
+
+
+def _id_in_time(case: _Case) -> str | None:
+    time_us = uuid7_time_us(case.claim.header.event_id)
+    if time_us is None:
+        return "id-form"
+    late = time_us < case.now_us - case.policy.id_past_us
+    return "id-time" if late or time_us > case.now_us + case.policy.id_future_us else None
+
+
+def _lane_and_thread(case: _Case) -> str | None:
+    """Lane and thread follow the subject, so that a recall follows its target in the same order."""
+    claim, header, subject = case.claim, case.claim.header, case.subject
+    if header.lane != claim.lane:
+        return "wrong-lane"
+    if claim.record_key != header.thread:
+        return "record-key-mismatch"
+    if header.about is None:
+        urgent = header.priority in {"immediate", "urgent"}
+        if header.lane != ("urgent" if urgent else "bulk"):
+            return "wrong-lane"
+        own = header.event_id if header.case is None else header.case
+        return None if header.thread == own else "thread-mismatch"
+    if subject is None:
+        return None
+    if header.lane != subject.lane:
+        return "wrong-lane"
+    return None if header.thread == subject.thread else "thread-mismatch"
+
+
+def _known_audience(case: _Case) -> str | None:
+    audience, directory = case.claim.header.audience, case.directory
+    if case.claim.info.directory:
+        return None if tuple(audience) == (HUB,) else "audience-hub"
+    for org in audience:
+        if org == HUB:
+            return "audience-hub"
+        if org == case.claim.header.issuer:
+            return "audience-self"
+        if directory.organisation(org) is None:
+            return "audience-unknown"
+    return None
+
+
+def _legal_basis(case: _Case) -> str | None:
+    return None if case.policy.legal_basis.fullmatch(case.claim.header.legal_basis) else "legal-basis"
+
+
+def _wraps(case: _Case) -> str | None:
+    """Sealed content is wrapped for exactly the audience, each by a key that is current."""
+    claim = case.claim
+    sealed = claim.sealed
+    if sealed is None:
+        return None
+    if sealed.suite != DIRECT_SUITE or sealed.audience_key_id is not None:
+        return "wraps-mismatch"
+    audience = claim.header.audience
+    wraps = sealed.wraps
+    if len(wraps) != len(audience):
+        return "wraps-mismatch"
+    wanted = set(audience)
+    for wrap in wraps:
+        key = case.directory.sealing_key(wrap.key_id)
+        if key is None or key.org not in wanted or not case.directory.is_current(key, case.now_us):
+            return "wraps-mismatch"
+        wanted.discard(key.org)
+    return None
+
+
+def _governed(case: _Case) -> str | None:
+    """Only whom the policy names may speak for the directory, and only what fits what stands in it."""
+    claim = case.claim
+    if not claim.info.directory:
+        return None
+    if claim.header.issuer not in case.policy.directory_issuers:
+        return "not-governance"
+    return case.directory.conflict(claim.info, claim.body)
+
+
+_RULES: tuple[Callable[[_Case], str | None], ...] = (
+    _this_log,
+    _one_sender,
+    _own_valid_key,
+    _admitted,
+    _governed,
+    _id_in_time,
+    _known_audience,
+    _lane_and_thread,
+    _legal_basis,
+    _wraps,
+)
