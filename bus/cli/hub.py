@@ -31,9 +31,9 @@ bus hub run --config .bus/hub/hub.toml --role notary --ready-file /run/bus/notar
         help="A role to run; may be given again.  [default: all of them]")  # fmt: skip
 @option("--ready-file", type=click.Path(path_type=Path, dir_okay=False),
         help="Written when every role is ready; removed at the end.")  # fmt: skip
-def run_roles(config: Path, roles: tuple[str, ...], ready_file: Path | None) -> None:
+def run_roles(config: Path, role: tuple[str, ...], ready_file: Path | None) -> None:
     """Run the hub's roles until SIGTERM or Ctrl-C."""
     from bus.cli.runtime import run
     from bus.hub.service import run as serve
 
-    run(serve(config, roles or ROLES, ready_file))
+    run(serve(config, role or ROLES, ready_file))

@@ -1,0 +1,155 @@
+"""Reads the ledger for an auditor: one connection, read-only, one snapshot for a whole answer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from msgspec import Struct
+
+from bus.errors import BusError, LedgerError, NotAllowed, Unavailable
+from bus.ledger.sql import parse_queries
+
+QUERIES = parse_queries((Path(__file__).parent / "queries.sql").read_text(encoding="utf-8"))
+
+CONNECT_TIMEOUT_S = 10
+_PREFETCH = 1000
+
+
+class Filter(Struct, frozen=True, kw_only=True):
+    """What to look for; None asks nothing. Times are microseconds, ``until_us`` is left out itself."""
+
+    outcomes: Sequence[int] | None = None
+    schema_ids: Sequence[int] | None = None
+    step: str | None = None
+    issuer: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    thread: UUID | None = None
+    reason: str | None = None
+    limit: int | None = None
+    newest_first: bool = False
+
+    def values(self) -> tuple[Any, ...]:
+        """The parameters of the query, in its order."""
+        return (
+            self.outcomes, self.schema_ids, self.step, self.issuer, self.since_us, self.until_us, self.thread,
+            self.reason, self.limit,
+        )  # fmt: skip
+
+
+class Head(Struct, frozen=True):
+    """How far the ledger has come."""
+
+    size: int
+    root: bytes
+    time_us: int
+    receipted: int
+
+
+class Ledger:
+    """A snapshot of the ledger; made by :func:`open_ledger`."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._db = connection
+
+    async def head(self) -> Head:
+        """The committed head."""
+        row = await self._one("head")
+        assert row is not None
+        return Head(row["size"], row["root"], row["time_us"], row["receipted"])
+
+    async def search(self, wanted: Filter) -> AsyncIterator[asyncpg.Record]:
+        """Entries in ledger order, as a stream: the server keeps the rest."""
+        name = "search_newest" if wanted.newest_first else "search"
+        async for row in self._db.cursor(QUERIES[name], *wanted.values(), prefetch=_PREFETCH):
+            yield row
+
+    async def resolve(self, wanted: UUID | int) -> int | None:
+        """The index of an entry: of an event id, the accepted one, else the last there is."""
+        if isinstance(wanted, int):
+            return wanted
+        rows = await self._db.fetch(QUERIES["entries_of_event"], wanted)
+        accepted = [row["index"] for row in rows if row["outcome"] == 1]
+        return accepted[0] if accepted else rows[-1]["index"] if rows else None
+
+    async def entries_of(self, event_id: UUID) -> list[asyncpg.Record]:
+        """Every entry that covers a record of this event id: index and outcome."""
+        return await self._db.fetch(QUERIES["entries_of_event"], event_id)
+
+    async def entry(self, index: int) -> asyncpg.Record | None:
+        """One entry with its record."""
+        return await self._one("entry", index) if index < 1 << 63 else None
+
+    async def thread(self, thread: UUID) -> list[asyncpg.Record]:
+        """The accepted events of a thread, in order."""
+        return await self._db.fetch(QUERIES["thread"], thread)
+
+    async def delivered_at(self, lane: str, index: int) -> Any:
+        """When the courier says it had delivered an entry; None if it does not say so yet."""
+        row = await self._one("delivered_at", lane, index)
+        return row["delivered_at"] if row is not None else None
+
+    async def receipts_of(self, index: int) -> list[asyncpg.Record]:
+        """The receipt batches of the flush that an entry stands in."""
+        return await self._db.fetch(QUERIES["receipt_of"], index)
+
+    async def counts(self, size: int) -> list[asyncpg.Record]:
+        """How many entries below a size there are of each outcome, schema, step and issuer."""
+        return await self._db.fetch(QUERIES["counts"], size)
+
+    async def reasons(self, size: int) -> list[asyncpg.Record]:
+        """Why records below a size were refused, and how often."""
+        return await self._db.fetch(QUERIES["reasons"], size)
+
+    async def delivered(self) -> list[asyncpg.Record]:
+        """How far the courier says it has come, by lane."""
+        return await self._db.fetch(QUERIES["delivered_counts"])
+
+    async def admissions(self, schema_ids: Sequence[int]) -> list[asyncpg.Record]:
+        """The bodies of the events that admitted organisations."""
+        return await self._db.fetch(QUERIES["admissions"], schema_ids)
+
+    async def _one(self, name: str, *values: Any) -> asyncpg.Record | None:
+        return await self._db.fetchrow(QUERIES[name], *values)
+
+
+@contextlib.asynccontextmanager
+async def open_ledger(dsn: str) -> AsyncGenerator[Ledger]:
+    """Open a snapshot of the ledger.
+
+    Args:
+        dsn: a login that may read; a ``postgresql://`` URL.
+
+    Raises:
+        Unavailable: Postgres is away.
+        NotAllowed: the login is refused, or may not read.
+        LedgerError: there is no ledger in this database.
+    """
+    connection = None
+    try:
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            yield Ledger(connection)
+    except BusError:
+        raise
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise _as_ours(error) from error
+    finally:
+        if connection is not None:
+            connection.terminate()
+
+
+def _as_ours(error: Exception) -> BusError:
+    """An error of the database as one of ours; without the login, which may stand in it."""
+    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError | asyncpg.InsufficientPrivilegeError):
+        return NotAllowed("the ledger refused this login", hint="Ask the operator for the desk's read-only login.")
+    if isinstance(
+        error, asyncpg.UndefinedTableError | asyncpg.InvalidCatalogNameError | asyncpg.InvalidSchemaNameError
+    ):
+        return LedgerError("there is no ledger in this database", hint="Check BUS_LEDGER_DSN, or `bus sandbox up`.")
+    return Unavailable(f"the ledger's database cannot be used ({type(error).__name__})")

@@ -1,0 +1,250 @@
+"""``bus audit``: what the ledger holds, straight from Postgres with the desk's read-only login."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bus.cli.base import BusCommand, as_option, group, option, output_option, say, settings
+from bus.cli.output import RowWriter, print_json, print_table
+from bus.cli.sandboxed import state
+from bus.errors import NotAllowed, Unavailable, UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OUTCOME_NAMES = ("accepted", "repeated", "refused", "gap")
+TABLE_LIMIT = 100
+
+
+@group(examples="""
+bus audit search --type HashListing --since 2h
+bus audit show 42
+bus audit trace 0199f3c0-0000-7000-8000-000000000000
+bus audit stats -o json
+""")  # fmt: skip
+def audit() -> None:
+    """Ask the ledger: what was said, who knew, what was refused.
+
+    Every command is asked on behalf of an auditor, --as ORG; in a sandbox that is its first auditor
+    unless said otherwise. The ledger is the one of the sandbox, or that of BUS_LEDGER_DSN.
+    """
+
+
+_auditor = as_option(required=False, text="The auditor who asks.  [default: the sandbox's first auditor]")
+_dsn = option("--dsn", metavar="URL", envvar="BUS_LEDGER_DSN", help="The ledger's database.  [default: the sandbox's]")
+
+
+def _asks(function: F) -> F:
+    """The options of every audit command."""
+    return _auditor(_dsn(function))
+
+
+@audit.command("search", cls=BusCommand, examples="""
+bus audit search
+bus audit search --outcome refused --reason signature-missing
+bus audit search --type Report --issuer ORG --since 2026-01-01 --until 2026-02-01 -o csv
+bus audit search -o ndjson
+""")  # fmt: skip
+@_asks
+@option("--type", metavar="TYPE", help="Events of this type, of any release.")
+@option("--step", metavar="STEP", help="At this step.")
+@option("--issuer", metavar="ORG", help="By this organisation.")
+@option("--since", metavar="TIME", help="From this time on: RFC 3339, a date, or how long ago (90m, 2d).")
+@option("--until", metavar="TIME", help="Before this time.")
+@option("--thread", metavar="ID", help="Of this thread.")
+@option("--outcome", "outcomes", type=click.Choice([*OUTCOME_NAMES, "any"]), multiple=True,
+        help="With this outcome; may be given again.  [default: accepted]")  # fmt: skip
+@option("--reason", metavar="CODE", help="Refused for this reason; looks in refused entries unless --outcome is given.")
+@option("--limit", type=click.IntRange(min=1), metavar="N",
+        help=f"At most so many.  [default: {TABLE_LIMIT} for a table, else all]")  # fmt: skip
+@option("--newest", is_flag=True, help="Newest first.")
+@output_option("table", "json", "ndjson", "csv")
+def search(as_org: str | None, dsn: str | None, output: str, outcome: tuple[str, ...], **wanted: Any) -> None:
+    """List entries: event_id, index, outcome, type, step, issuer, time."""
+    from bus.cli.runtime import run
+
+    login = _open(as_org, dsn)
+    run(_search(login, output, _outcomes(outcome, wanted["reason"]), wanted))
+
+
+def _outcomes(given: Sequence[str], reason: str | None) -> Sequence[str]:
+    if "any" in given:
+        return OUTCOME_NAMES
+    return given or (("refused", "gap") if reason else ("accepted",))
+
+
+async def _search(dsn: str, output: str, outcomes: Sequence[str], wanted: Mapping[str, Any]) -> None:
+    from bus.audit.answers import ROW, row
+    from bus.audit.ledger import open_ledger
+
+    limit = wanted["limit"] or (TABLE_LIMIT if output == "table" else None)
+    found = _filter(outcomes, wanted, None if limit is None else limit + 1)
+    columns = ROW if set(outcomes) <= {"accepted", "repeated"} else (*ROW, "reasons")
+    count = 0
+    async with open_ledger(dsn) as ledger:
+        with RowWriter(output, columns) as writer:
+            async for entry in ledger.search(found):
+                count += 1
+                if limit is not None and count > limit:
+                    break
+                writer.write({**row(entry), "reasons": entry["reasons"] or []})
+    if output == "table" and limit is not None and count > limit and not wanted["limit"]:
+        say(f"There are more than {limit}: --limit N or -o ndjson shows them, --newest begins at the end.")
+    elif output == "table" and not count:
+        say("Nothing was found.")
+
+
+def _filter(outcomes: Sequence[str], wanted: Mapping[str, Any], limit: int | None) -> Any:
+    from bus.audit.answers import schema_ids
+    from bus.audit.ledger import Filter
+    from bus.audit.words import OUTCOME_CODES, time_us
+
+    now = time.time_ns() // 1000
+    since, until = wanted["since"], wanted["until"]
+    return Filter(
+        outcomes=[OUTCOME_CODES[name] for name in outcomes],
+        schema_ids=schema_ids(wanted["type"]) if wanted["type"] else None,
+        step=wanted["step"],
+        issuer=wanted["issuer"],
+        since_us=time_us(since, now_us=now) if since else None,
+        until_us=time_us(until, now_us=now) if until else None,
+        thread=_thread(wanted["thread"]),
+        reason=wanted["reason"],
+        limit=limit,
+        newest_first=wanted["newest"],
+    )
+
+
+def _thread(text: str | None) -> Any:
+    """A thread's id, dashed or as 32 hexadecimal digits, as headers have it."""
+    from uuid import UUID
+
+    if text is None:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no thread id") from None
+
+
+@audit.command("show", cls=BusCommand, examples="""
+bus audit show 0199f3c0-0000-7000-8000-000000000000
+bus audit show 42 -o json
+""")  # fmt: skip
+@click.argument("event", metavar="EVENT|INDEX")
+@_asks
+@output_option("table", "json")
+def show(event: str, as_org: str | None, dsn: str | None, output: str) -> None:
+    """Show one entry: its leaf, header, the decision for each recipient, and its delivery."""
+    answer = _ask("show", event, _open(as_org, dsn))
+    if output == "json":
+        print_json(answer)
+        return
+    from bus.audit.answers import flat
+
+    lists = {name: answer.pop(name) for name in ("decision", "receipts", "entries")}
+    print_table([{"field": name, "value": value} for name, value in flat(answer)], ("field", "value"))
+    for name, rows in lists.items():
+        _section(name, rows)
+
+
+@audit.command("trace", cls=BusCommand, examples="""
+bus audit trace 0199f3c0-0000-7000-8000-000000000000
+bus audit trace 42 -o json
+""")  # fmt: skip
+@click.argument("event", metavar="EVENT|INDEX")
+@_asks
+@output_option("table", "json", "ndjson", "csv")
+def trace(event: str, as_org: str | None, dsn: str | None, output: str) -> None:
+    """Say who knew of an event and when; then the events of its thread, in order.
+
+    NDJSON and CSV have the first of the two lists alone.
+    """
+    answer = _ask("trace", event, _open(as_org, dsn))
+    from bus.audit.answers import ROW, WHO
+    from bus.cli.output import print_rows
+
+    if output == "json":
+        print_json(answer)
+    elif output == "table":
+        print_rows(answer["who"], WHO, "table")
+        click.echo()
+        print_rows(answer["thread"], (*ROW, "about"), "table")
+    else:
+        print_rows(answer["who"], WHO, output)
+
+
+@audit.command("stats", cls=BusCommand, examples="""
+bus audit stats
+bus audit stats -o json
+""")  # fmt: skip
+@_asks
+@output_option("table", "json")
+def stats(as_org: str | None, dsn: str | None, output: str) -> None:
+    """Count entries by outcome, type, nation and reason; the ledger's size and root."""
+    answer = _ask("stats", None, _open(as_org, dsn))
+    if output == "json":
+        print_json(answer)
+        return
+    heads = ("size", "root", "time", "receipted")
+    print_table([{"field": name, "value": answer[name]} for name in heads], ("field", "value"))
+    _section("outcomes", [answer["outcomes"]])
+    for name in ("types", "nations", "reasons", "delivered"):
+        _section(name, answer[name])
+
+
+def _section(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        click.echo(f"\n{name}")
+        print_table(rows, tuple(rows[0]))
+
+
+def _ask(question: str, event: str | None, dsn: str) -> dict[str, Any]:
+    """Ask one question of :mod:`bus.audit.answers`."""
+    from bus.audit import answers
+    from bus.audit.ledger import open_ledger
+    from bus.audit.words import event_or_index
+    from bus.cli.runtime import run
+
+    async def ask() -> dict[str, Any]:
+        async with open_ledger(dsn) as ledger:
+            return await getattr(answers, question)(ledger, *wanted)
+
+    wanted = () if event is None else (event_or_index(event),)
+    return run(ask())
+
+
+def _open(as_org: str | None, dsn: str | None) -> str:
+    """The database to ask, once it is clear who asks.
+
+    Raises:
+        UsageError: nobody is named, or there is no ledger to ask.
+        NotAllowed: whoever asks is no auditor of the sandbox.
+    """
+    home = settings().state
+    known = state(home)
+    _check_auditor(as_org, known.get("organisations", {}), dsn)
+    found = dsn or known.get("postgres", {}).get("dsn")
+    if found:
+        return found
+    hint = "Run `bus sandbox up`, or set BUS_LEDGER_DSN."
+    if Path(home).is_dir() and known:
+        raise Unavailable("the sandbox is not up", hint="Run `bus sandbox up`.")
+    raise UsageError(f"there is no sandbox in {_short(home)}", hint=hint)
+
+
+def _check_auditor(org: str | None, organisations: Mapping[str, Any], dsn: str | None) -> None:
+    auditors = [name for name, facts in organisations.items() if "auditor" in facts.get("roles", ())]
+    if org is None and dsn and not auditors:
+        raise UsageError("say which auditor asks", hint="Give --as ORG, or set BUS_AS.")
+    if org is not None and organisations and org not in auditors:
+        raise NotAllowed(f"{org} is no auditor of this sandbox", hint=f"Auditors are {', '.join(auditors)}.")
+
+
+def _short(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

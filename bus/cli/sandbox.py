@@ -1,0 +1,124 @@
+"""``bus sandbox``: a whole hub on this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bus.cli.base import command, group, option, output_option, say, settings, use_colour
+
+if TYPE_CHECKING:
+    from bus.sandbox.lifecycle import Sandbox, Say
+
+_LAZY = {
+    "up": ("bus.cli.sandbox:up", "Start what is missing; say how to connect."),
+    "down": ("bus.cli.sandbox:down", "Stop everything; the state stays."),
+    "status": ("bus.cli.sandbox:status", "What runs, and how to connect."),
+}
+
+
+@group(lazy=_LAZY, examples="""
+bus sandbox up
+bus sandbox status -o json
+bus sandbox down
+""")  # fmt: skip
+def sandbox() -> None:
+    """A whole hub here: real Kafka, real PostgreSQL, made-up organisations.
+
+    Its state is kept in ./.bus, or where --home says.
+    """
+
+
+@command("up", examples="""
+bus sandbox up
+bus sandbox up --fresh
+bus --home /tmp/trial sandbox up -o json
+""")  # fmt: skip
+@option("--fresh", is_flag=True, help="Forget the old ledger, keys and ports first.")
+@output_option("table", "json")
+def up(fresh: bool, output: str) -> None:
+    """Start what is missing, on the same ports as ever."""
+    from bus.cli.runtime import run
+
+    with _progress() as tell:
+        hub = _sandbox(tell)
+        run(hub.up(fresh=fresh))
+        found = hub.status()
+    _print(found, output)
+
+
+@command("down", examples="""
+bus sandbox down
+bus sandbox down --destroy
+""")  # fmt: skip
+@option("--destroy", is_flag=True, help="Remove the state folder's content too: ledger, keys, everything.")
+def down(destroy: bool) -> None:
+    """Stop everything in order, and see that nothing is left running."""
+    from bus.cli.runtime import run
+
+    with _progress() as tell:
+        run(_sandbox(tell).down(destroy=destroy))
+
+
+@command("status", examples="""
+bus sandbox status
+bus sandbox status -o json
+""")  # fmt: skip
+@output_option("table", "json")
+def status(output: str) -> None:
+    """Say what runs, and how to connect."""
+    _print(_sandbox(say).status(), output)
+
+
+def _sandbox(tell: Say) -> Sandbox:
+    from bus.sandbox.lifecycle import Sandbox
+
+    return Sandbox(settings().state, say=tell)
+
+
+@contextmanager
+def _progress() -> Generator[Say]:
+    """Lines on stderr; on a terminal the last one turns while it is at work."""
+    if not use_colour(sys.stderr):
+        yield say
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=True)
+    with console.status("starting") as spinner:
+
+        def tell(line: str) -> None:
+            spinner.update(escape(line))
+            console.print(escape(line), highlight=False)
+
+        yield tell
+
+
+def _print(found: dict[str, Any], output: str) -> None:
+    from bus.cli.output import print_json, print_table
+
+    if output == "json":
+        print_json(found)
+        return
+    kafka, postgres = found["kafka"], found["postgres"]
+    click.echo(f"Kafka      {kafka['bootstrap']} ({kafka['security_protocol']}, {kafka['sasl_mechanism']})")
+    click.echo(f"Postgres   {_without_password(postgres['dsn'])}")
+    click.echo(f"Log        {found['log']['origin']}\n")
+    if found["processes"]:
+        print_table(found["processes"], ("role", "pid", "log"))
+    else:
+        click.echo("nothing runs; `bus sandbox up` starts it")
+    click.echo()
+    rows = [{"organisation": org, **facts} for org, facts in found["organisations"].items()]
+    print_table(rows, ("organisation", "nation", "roles", "name"))
+    click.echo(f"\nPasswords, keys and profiles: {settings().state / 'organisations'}/<organisation>/")
+
+
+def _without_password(dsn: str) -> str:
+    login, _, place = dsn.rpartition("@")
+    return f"{login.rpartition(':')[0]}@{place}"
