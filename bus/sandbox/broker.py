@@ -10,13 +10,15 @@ import subprocess
 import uuid
 from pathlib import Path
 
+import psutil
+
 from bus.errors import BusError, SandboxError
 from bus.kafka.admin import SCRAM_ITERATIONS, Admin
 from bus.kafka.connection import Connection
 from bus.paths import ops_dir
 from bus.sandbox.home import Home, secret, write_private
 from bus.sandbox.ports import answers
-from bus.sandbox.processes import Identity, Spec, wait_until
+from bus.sandbox.processes import Identity, Role, wait_until
 
 ADMIN = "admin"
 _CONTROLLER = "controller"
@@ -49,27 +51,31 @@ def new_cluster_id() -> str:
             return made
 
 
-def spec(home: Home, java: Path, jars: Path) -> Spec:
-    """How the broker is run."""
-    return Spec(
-        role="kafka",
-        argv=(
-            str(java),
-            *_jvm_options(home, jars),
-            "-Xms256m",
-            "-Xmx768m",
-            "-XX:+UseG1GC",
-            "-XX:MaxGCPauseMillis=20",
-            "-XX:InitiatingHeapOccupancyPercent=35",
-            "-XX:+ExitOnOutOfMemoryError",
-            f"-XX:ErrorFile={home.root}/logs/kafka-crash-%p.log",
-            "kafka.Kafka",
-            str(_settings_file(home)),
-        ),
-        cwd=home.kafka,
-        log=home.log("kafka"),
-        stop_timeout_s=30,
-    )
+def role(home: Home) -> Role:
+    """The broker as something that runs."""
+    settings = str(_settings_file(home))
+
+    def owns(process: psutil.Process) -> bool:
+        return process.cmdline()[-2:] == ["kafka.Kafka", settings]
+
+    return Role("kafka", home.kafka, home.log("kafka"), owns, stop_timeout_s=30)
+
+
+def command(home: Home, java: Path, jars: Path) -> list[str]:
+    """How the broker is run. Nothing of the JVM's own lands outside the state folder."""
+    return [
+        str(java),
+        *_jvm_options(home, jars),
+        "-Xms256m",
+        "-Xmx768m",
+        "-XX:+UseG1GC",
+        "-XX:MaxGCPauseMillis=20",
+        "-XX:InitiatingHeapOccupancyPercent=35",
+        "-XX:+ExitOnOutOfMemoryError",
+        f"-XX:ErrorFile={home.root}/logs/kafka-crash-%p.log",
+        "kafka.Kafka",
+        str(_settings_file(home)),
+    ]
 
 
 def _jvm_options(home: Home, jars: Path) -> list[str]:
@@ -151,7 +157,7 @@ def _format_arguments(home: Home, jars: Path, cluster_id: str) -> str:
     return "".join('"' + argument.replace("\\", r"\\") + '"\n' for argument in arguments)
 
 
-async def wait_ready(home: Home, spec_: Spec, identity: Identity, port: int, cluster_id: str) -> Admin:
+async def wait_ready(home: Home, identity: Identity, port: int, cluster_id: str) -> Admin:
     """Wait until the broker answers the admin as the cluster that it should be; returns the admin.
 
     Raises:
@@ -161,7 +167,7 @@ async def wait_ready(home: Home, spec_: Spec, identity: Identity, port: int, clu
     async def listens() -> bool:
         return answers(port)
 
-    await wait_until(spec_, identity, listens, timeout_s=_READY_TIMEOUT_S)
+    await wait_until(role(home), identity, listens, timeout_s=_READY_TIMEOUT_S)
     admin = Admin(admin_connection(home, port), timeout_s=10)
 
     async def serves() -> bool:
@@ -170,5 +176,5 @@ async def wait_ready(home: Home, spec_: Spec, identity: Identity, port: int, clu
         except BusError:
             return False
 
-    await wait_until(spec_, identity, serves, timeout_s=_READY_TIMEOUT_S)
+    await wait_until(role(home), identity, serves, timeout_s=_READY_TIMEOUT_S)
     return admin

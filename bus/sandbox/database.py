@@ -21,7 +21,7 @@ import psutil
 from bus.errors import SandboxError
 from bus.paths import ops_dir
 from bus.sandbox.home import Home, secret, write_private
-from bus.sandbox.processes import Identity, Spec, wait_until
+from bus.sandbox.processes import Identity, Role, wait_until
 
 DATABASE = "safeguard"
 SUPERUSER = "postgres"
@@ -85,24 +85,25 @@ def as_ordinary_user() -> tuple[str, ...]:
     return (unshare, "--user", "--map-user=1000", "--map-group=1000")
 
 
-def spec(home: Home, binaries: Path) -> Spec:
-    """How the server is run. SIGINT is its fast shutdown: clients are cut off, everything is written."""
+def role(home: Home) -> Role:
+    """The server as something that runs. SIGINT is its fast shutdown: clients are cut off, everything is written."""
     data = str(_data(home))
 
-    def is_ours(process: psutil.Process) -> bool:
+    def owns(process: psutil.Process) -> bool:
         return process.name() == "postgres" and process.cwd() == data and "-D" in process.cmdline()
 
-    return Spec(
-        role="postgres",
-        argv=(*as_ordinary_user(), str(binaries / "postgres"), "-D", data,
-              "-c", f"config_file={home.postgres / 'postgresql.conf'}"),
-        cwd=home.postgres,
-        log=home.log("postgres"),
-        env={"TZ": "UTC", "LC_ALL": "C", "TMPDIR": str(home.tmp)},
-        stop_signal=signal.SIGINT,
-        stop_timeout_s=30,
-        marks=is_ours,
-    )  # fmt: skip
+    return Role("postgres", home.postgres, home.log("postgres"), owns, signal.SIGINT, stop_timeout_s=30)
+
+
+def command(home: Home, binaries: Path) -> list[str]:
+    """How the server is run."""
+    config = f"config_file={home.postgres / 'postgresql.conf'}"
+    return [*as_ordinary_user(), str(binaries / "postgres"), "-D", str(_data(home)), "-c", config]
+
+
+def environment(home: Home) -> dict[str, str]:
+    """What the server's environment must say."""
+    return {"TZ": "UTC", "LC_ALL": "C", "TMPDIR": str(home.tmp)}
 
 
 def configure(home: Home, port: int) -> None:
@@ -167,7 +168,7 @@ def _works_in(process: psutil.Process, data: str) -> bool:
         return False
 
 
-async def wait_ready(home: Home, spec_: Spec, identity: Identity, port: int) -> None:
+async def wait_ready(home: Home, identity: Identity, port: int) -> None:
     """Wait until the superuser can ask something.
 
     Raises:
@@ -184,7 +185,7 @@ async def wait_ready(home: Home, spec_: Spec, identity: Identity, port: int) -> 
         finally:
             await session.close()
 
-    await wait_until(spec_, identity, serves, timeout_s=_READY_TIMEOUT_S)
+    await wait_until(role(home), identity, serves, timeout_s=_READY_TIMEOUT_S)
 
 
 async def ensure_roles(home: Home, port: int) -> None:

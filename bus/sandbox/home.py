@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import time
@@ -29,6 +30,7 @@ from bus.errors import SandboxError
 
 _FOLDERS = ("kafka", "postgres", "hub", "organisations", "journal", "logs", "jars", "tmp")
 _FILES = ("sandbox.json", "lock")
+_UNFIT = re.compile(r"""["'`,:;\\*\x00-\x1f]""")
 _LOCK_TIMEOUT_S = 120.0
 _LOG_KEEP_BYTES = 8 << 20
 
@@ -83,7 +85,18 @@ class Home(Struct, frozen=True):
         return self.root / "logs" / f"{role}.log"
 
     def make(self) -> None:
-        """Make the folders, for their owner alone."""
+        """Make the folders, for their owner alone.
+
+        Raises:
+            SandboxError: they cannot be made, their path holds what Kafka's settings cannot, or something else
+                is kept here.
+        """
+        self.check()
+        if _UNFIT.search(str(self.root)):
+            raise SandboxError(
+                "the state folder's path holds a character that Java or PostgreSQL take for a separator",
+                hint="Give another folder with --home: no quotes, commas, colons, semicolons, backslashes or stars.",
+            )
         try:
             make_private(self.root)
             for name in _FOLDERS:
@@ -92,6 +105,19 @@ class Home(Struct, frozen=True):
             raise SandboxError(
                 f"{error.filename} cannot be made: {error.strerror}", hint="Give another folder with --home."
             ) from error
+
+    def check(self) -> None:
+        """See that the folder is new, empty or a sandbox's: its rights are changed and its content can be erased.
+
+        Raises:
+            SandboxError: something else is kept here.
+        """
+        foreign = sorted(set(_names_in(self.root)) - {*_FOLDERS, *_FILES})
+        if foreign:
+            raise SandboxError(
+                f"{self.root} is no sandbox's folder: {foreign[0]} is kept there",
+                hint="Give a folder of its own with --home or BUS_HOME.",
+            )
 
     def erase(self, *, keep_jars: bool) -> None:
         """Remove what a sandbox puts here, and the folder if nothing else is in it."""
@@ -109,12 +135,22 @@ class Home(Struct, frozen=True):
         """Hold the sandbox alone: two commands at once would start things twice.
 
         Raises:
-            SandboxError: another command did not end in time.
+            SandboxError: another command did not end in time, or this is no sandbox's folder.
         """
+        self.check()
         make_private(self.root)
         with (self.root / "lock").open("w") as file:
             await _acquire(file.fileno(), say)
             yield
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir() if not path.name.startswith((".", "jars.part"))]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SandboxError(f"{folder} cannot be used: {error.strerror}", hint="Give another with --home.") from error
 
 
 async def _acquire(descriptor: int, say: Callable[[str], None]) -> None:

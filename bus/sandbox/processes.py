@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -34,17 +34,15 @@ class Identity(Struct, frozen=True):
     boot: str
 
 
-class Spec(Struct, frozen=True):
-    """How to run a role. ``marks`` tells its processes from all others where the command line cannot."""
+class Role(Struct, frozen=True):
+    """One thing that runs here. ``owns`` tells its process from all others by what it was started with."""
 
-    role: str
-    argv: tuple[str, ...]
+    name: str
     cwd: Path
     log: Path
-    env: Mapping[str, str] = {}
+    owns: Callable[[psutil.Process], bool]
     stop_signal: signal.Signals = signal.SIGTERM
     stop_timeout_s: float = 20.0
-    marks: Callable[[psutil.Process], bool] | None = None
 
 
 @cache
@@ -70,30 +68,30 @@ def is_alive(identity: Identity) -> bool:
     return identify(identity.pid) == identity
 
 
-def start(spec: Spec) -> Identity:
+def start(role: Role, argv: Sequence[str], env: Mapping[str, str] | None = None) -> Identity:
     """Start a role in a session of its own, with its output added to its log.
 
     Raises:
         SandboxError: it cannot be run.
     """
-    trim_log(spec.log)
-    with spec.log.open("ab") as log:
+    trim_log(role.log)
+    with role.log.open("ab") as log:
         try:
             child = subprocess.Popen(  # noqa: S603 - our own argument lists, no shell
-                spec.argv,
-                cwd=spec.cwd,
-                env={**_clean_environment(), **spec.env},
+                argv,
+                cwd=role.cwd,
+                env={**_clean_environment(), **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
         except OSError as error:
-            raise SandboxError(f"{spec.role} cannot be run: {error}", hint=f"See {spec.log}.") from error
+            raise SandboxError(f"{role.name} cannot be run: {error}", hint=f"See {role.log}.") from error
     _children[child.pid] = child
     identity = identify(child.pid)
     if identity is None:
-        raise SandboxError(f"{spec.role} ended at once", hint=log_hint(spec))
+        raise SandboxError(f"{role.name} ended at once", hint=log_hint(role))
     return identity
 
 
@@ -102,24 +100,18 @@ def _clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("BUS_")}
 
 
-def find(spec: Spec, known: Identity | None) -> Identity | None:
-    """The role's running process: the known one, else one found by its command line."""
+def find(role: Role, known: Identity | None) -> Identity | None:
+    """The role's running process: the known one, else one that the role owns by its command line."""
     if known is not None and is_alive(known):
         return known
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if _matches(process, spec):
+            if process.status() != psutil.STATUS_ZOMBIE and role.owns(process):
                 return identify(process.pid)
     return None
 
 
-def _matches(process: psutil.Process, spec: Spec) -> bool:
-    if process.status() == psutil.STATUS_ZOMBIE:
-        return False
-    return tuple(process.cmdline()) == spec.argv if spec.marks is None else spec.marks(process)
-
-
-async def wait_until(spec: Spec, identity: Identity, probe: Callable[[], Awaitable[bool]], *, timeout_s: float) -> None:
+async def wait_until(role: Role, identity: Identity, probe: Callable[[], Awaitable[bool]], *, timeout_s: float) -> None:
     """Wait until the probe says yes.
 
     Raises:
@@ -128,29 +120,29 @@ async def wait_until(spec: Spec, identity: Identity, probe: Callable[[], Awaitab
     deadline = time.monotonic() + timeout_s
     while not await probe():
         if not is_alive(identity):
-            raise SandboxError(f"{spec.role} ended while it started", hint=log_hint(spec))
+            raise SandboxError(f"{role.name} ended while it started", hint=log_hint(role))
         if time.monotonic() > deadline:
-            await stop(spec, identity)
-            raise SandboxError(f"{spec.role} was not ready within {timeout_s:.0f} s", hint=log_hint(spec))
+            await stop(role, identity)
+            raise SandboxError(f"{role.name} was not ready within {timeout_s:.0f} s", hint=log_hint(role))
         await asyncio.sleep(0.05)
 
 
-async def stop(spec: Spec, identity: Identity) -> bool:
+async def stop(role: Role, identity: Identity) -> bool:
     """Ask a process to end, and kill it if it does not. Returns whether it ended by itself."""
-    if await _signal(identity, spec.stop_signal, spec.stop_timeout_s):
+    if await _signal(identity, role.stop_signal, role.stop_timeout_s):
         return True
-    await kill(spec, identity)
+    await kill(role, identity)
     return False
 
 
-async def kill(spec: Spec, identity: Identity) -> None:
+async def kill(role: Role, identity: Identity) -> None:
     """End a process with SIGKILL and wait until it is gone.
 
     Raises:
         SandboxError: it is still there.
     """
     if not await _signal(identity, signal.SIGKILL, 10.0):
-        raise SandboxError(f"{spec.role} (pid {identity.pid}) could not be killed", hint=log_hint(spec))
+        raise SandboxError(f"{role.name} (pid {identity.pid}) could not be killed", hint=log_hint(role))
 
 
 async def _signal(identity: Identity, number: signal.Signals, timeout_s: float) -> bool:
@@ -165,11 +157,11 @@ async def _signal(identity: Identity, number: signal.Signals, timeout_s: float) 
     return True
 
 
-def log_hint(spec: Spec) -> str:
+def log_hint(role: Role) -> str:
     """Where to look, with the last line that was written there."""
-    line = _last_line(spec.log)
+    line = _last_line(role.log)
     said = f" Its last line: {line}" if line else ""
-    return f"See {spec.log}, then run `bus sandbox up` again.{said}"
+    return f"See {role.log}, then run `bus sandbox up` again.{said}"
 
 
 def _last_line(path: Path) -> str:

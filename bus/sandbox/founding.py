@@ -1,0 +1,106 @@
+"""Opening the sandbox's log: entry 0, then every organisation, then every key, as the hub's own events.
+
+Each fact is one item of the hub's journal, so that a founding cut short and begun again publishes the same bytes
+and nothing twice. Here the hub admits organisations by itself; the governance keys that entry 0 pins take over
+when governance comes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from bus.errors import SandboxError
+from bus.events.clock import format_us
+from bus.partner.compose import Draft
+from bus.partner.journal import Item
+from bus.partner.profile import Profile
+from bus.partner.publisher import Publisher
+from bus.policy.policy import Policy
+from bus.sandbox import outfit
+from bus.sandbox.home import Home
+from bus.sandbox.world import HUB, ORIGIN, WORLD, Organisation
+from bus.trust.directory import key_recovery_message, prove_key
+from bus.trust.keys import KeyRing
+
+
+async def found(home: Home) -> None:
+    """Publish the founding events and wait until each stands in the ledger.
+
+    Raises:
+        SandboxError: the hub refused one, or did not answer.
+    """
+    now = format_us(time.time_ns() // 1000)
+    rings = {member.id: KeyRing.load(home.organisation(member.id) / "keys.json") for member in WORLD}
+    recovery = {member.id: KeyRing.load(home.organisation(member.id) / "recovery.json") for member in WORLD}
+    async with Publisher(Profile.load(outfit.profile(home, HUB))) as publisher:
+        await _publish(publisher, [_opening(home)])
+        await _publish(publisher, [_admission(member, recovery[member.id]) for member in WORLD])
+        keys = [key for member in WORLD for key in _keys(member, rings[member.id], recovery[member.id], now)]
+        await _publish(publisher, keys)
+
+
+def _draft(kind: str, step: str, fact: str, body: Mapping[str, Any]) -> Draft:
+    event = {"type": kind, "header": {"step": step, "audience": [HUB]}, "body": body}
+    content = sha256(f"{kind} {fact}".encode()).digest()
+    return Draft(event, item=Item("founding", ORIGIN, f"{kind} {fact}", step), content=content)
+
+
+def _opening(home: Home) -> Draft:
+    body = {
+        "origin": ORIGIN,
+        "hub_key": KeyRing.load(home.hub / "keys.json").signing.public_key.hex(),
+        "governance_keys": sorted(ring.signing.public_key.hex() for ring in outfit.governors(home)),
+        "threshold": outfit.THRESHOLD,
+        "policy_digest": Policy.load(home.hub / "policy.toml").digest.hex(),
+    }
+    return _draft("LogOpened", "opened", ORIGIN, body)
+
+
+def _admission(member: Organisation, recovery: KeyRing) -> Draft:
+    body = {
+        "org": member.id,
+        "name": member.name,
+        "nation": member.nation,
+        "roles": sorted(member.roles),
+        "recovery_key": recovery.signing.public_key.hex(),
+    }
+    return _draft("OrganisationAdmitted", "admitted", member.id, body)
+
+
+def _keys(member: Organisation, ring: KeyRing, recovery: KeyRing, valid_from: str) -> list[Draft]:
+    """The signing key, proven by its own signature, and each sealing key; all vouched for by the recovery key."""
+    signing = {
+        "use": "signing",
+        "public_key": ring.signing.public_key.hex(),
+        "key_id": ring.signing.key_id.hex(),
+        "proof": prove_key(ring.signing, ORIGIN, member.id).hex(),
+        "recovery_signature": _vouch(recovery, member.id, ring.signing.key_id),
+    }
+    sealing = [
+        {
+            "use": "sealing",
+            "public_key": key.public_key.hex(),
+            "key_id": key.key_id.hex(),
+            "recovery_signature": _vouch(recovery, member.id, key.key_id),
+        }
+        for key in ring.sealing
+    ]
+    bodies = [{"org": member.id, "valid_from": valid_from, **key} for key in (signing, *sealing)]
+    return [_draft("KeyRegistered", "registered", f"{member.id} {body['key_id']}", body) for body in bodies]
+
+
+def _vouch(recovery: KeyRing, org: str, key_id: bytes) -> str:
+    return recovery.signing.sign(key_recovery_message(ORIGIN, org, key_id)).hex()
+
+
+async def _publish(publisher: Publisher, drafts: Sequence[Draft]) -> None:
+    async for outcome in publisher.publish_many(drafts):
+        if not outcome.stands:
+            why = ", ".join(outcome.reasons) or outcome.outcome
+            raise SandboxError(
+                f"the hub did not take a founding event: {why}",
+                hint="Look into the notary's log, then `bus sandbox up` again, or `bus sandbox up --fresh`.",
+            )
