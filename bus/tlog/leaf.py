@@ -43,7 +43,7 @@ class Outcome(IntEnum):
     GAP = 4
 
 
-def pack_leaf(  # noqa: PLR0917 - the fields of the wire, in their order
+def pack_leaf(
     outcome: int,
     time_us: int,
     topic_d: bytes,

@@ -83,7 +83,7 @@ class BusSignature(msgspec.Struct, frozen=True, gc=False):
         return cls(header_len, body_len, fp, batch_bytes, batch, position, data[at + 2 : -64], data[-64:])
 
 
-def pack_signature(  # noqa: PLR0917 - the fields of the wire, in their order
+def pack_signature(
     header_len: int, body_len: int, fp: bytes, batch_bytes: bytes, position: int, path: bytes, signature: bytes
 ) -> bytes:
     """The bytes of fields that are known to be sound.

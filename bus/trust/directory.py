@@ -11,6 +11,7 @@ the old one as it was, so a decision for index i holds on to the directory of th
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -112,8 +113,8 @@ class Directory(msgspec.Struct, frozen=True):
         That is the newest that has begun, and any older one for 24 hours after its successor began.
         """
         begun = [key for key in self.sealing.get(org, ()) if key.starts_us <= at_us and not key.revoked]
-        ends = [*(key.starts_us + OVERLAP_US for key in begun[1:]), at_us + 1]
-        current = [key for key, end in zip(begun, ends, strict=True) if at_us < end and key.is_valid(at_us)]
+        ends = [key.starts_us + OVERLAP_US for key in begun[1:]]
+        current = [key for key, end in zip_longest(begun, ends) if (end is None or at_us < end) and key.is_valid(at_us)]
         return current[::-1]
 
     def sealing_key(self, key_id: bytes) -> KeyEntry | None:
