@@ -89,6 +89,13 @@ def _signature(cast: Cast, change: Callable[[bytes], bytes]) -> Outgoing:
     return with_header(record, "bus-signature", change(raw))
 
 
+def _value(cast: Cast, change: Callable[[bytes], bytes]) -> Outgoing:
+    """A good record whose value was changed on the way."""
+    record = cast.good()
+    assert record.value is not None
+    return changed(record, value=change(record.value))
+
+
 def _unknown_schema(cast: Cast) -> Outgoing:
     record = cast.good()
     assert record.value is not None
@@ -167,17 +174,17 @@ KINDS: Mapping[str, tuple[str, Kind]] = {
     ),
     "a body byte flipped": (
         "signature-invalid",
-        lambda c: (lambda r: changed(r, value=r.value[:-40] + bytes([r.value[-40] ^ 1]) + r.value[-39:]))(c.good()),
+        lambda c: _value(c, lambda v: v[:-40] + bytes([v[-40] ^ 1]) + v[-39:]),
     ),
     "value cut short": (
         "signature-invalid",
-        lambda c: (lambda r: changed(r, value=r.value[:-1]))(c.good()),
+        lambda c: _value(c, lambda v: v[:-1]),
     ),
-    "value cut to its header": ("non-canonical", lambda c: (lambda r: changed(r, value=r.value[:60]))(c.good())),
+    "value cut to its header": ("non-canonical", lambda c: _value(c, lambda v: v[:60])),
     "unknown schema id": ("unknown-schema", _unknown_schema),
     "schema id of a receipt": (
         "unknown-schema",
-        lambda c: (lambda r: changed(r, value=b"\x00\x00\x00\x00\x01" + r.value[5:]))(c.good()),
+        lambda c: _value(c, lambda v: b"\x00\x00\x00\x00\x01" + v[5:]),
     ),
     "signed by a key nobody registered": (
         "key-unknown",

@@ -57,7 +57,7 @@ bus audit search -o ndjson
 @option("--since", metavar="TIME", help="From this time on: RFC 3339, a date, or how long ago (90m, 2d).")
 @option("--until", metavar="TIME", help="Before this time.")
 @option("--thread", metavar="ID", help="Of this thread.")
-@option("--outcome", "outcomes", type=click.Choice([*OUTCOME_NAMES, "any"]), multiple=True,
+@option("--outcome", type=click.Choice([*OUTCOME_NAMES, "any"]), multiple=True,
         help="With this outcome; may be given again.  [default: accepted]")  # fmt: skip
 @option("--reason", metavar="CODE", help="Refused for this reason; looks in refused entries unless --outcome is given.")
 @option("--limit", type=click.IntRange(min=1), metavar="N",

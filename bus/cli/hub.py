@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
@@ -27,7 +28,7 @@ bus hub run --config .bus/hub/hub.toml --role notary --ready-file /run/bus/notar
 )
 @option("--config", type=click.Path(path_type=Path, dir_okay=False), required=True, envvar="BUS_HUB_CONFIG",
         help="The hub's configuration (TOML).")  # fmt: skip
-@option("--role", "roles", type=click.Choice(ROLES), multiple=True,
+@option("--role", type=click.Choice(ROLES), multiple=True,
         help="A role to run; may be given again.  [default: all of them]")  # fmt: skip
 @option("--ready-file", type=click.Path(path_type=Path, dir_okay=False),
         help="Written when every role is ready; removed at the end.")  # fmt: skip
@@ -36,4 +37,4 @@ def run_roles(config: Path, role: tuple[str, ...], ready_file: Path | None) -> N
     from bus.cli.runtime import run
     from bus.hub.service import run as serve
 
-    run(serve(config, role or ROLES, ready_file))
+    run(serve(config, role or ROLES, ready_file), level=logging.INFO)

@@ -11,17 +11,21 @@ from typing import Any, TypeVar
 
 import structlog
 
-from bus.cli.base import settings
+from bus.cli.base import settings, use_colour
 
 T = TypeVar("T")
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` to its end. Ctrl-C and SIGTERM cancel it, so that it closes what it opened."""
-    configure_logs(verbose=settings().verbose)
+def run(main: Coroutine[Any, Any, T], *, level: int = logging.ERROR) -> T:
+    """Run ``main`` to its end. Ctrl-C and SIGTERM cancel it, so that it closes what it opened.
+
+    Args:
+        main: the command's work.
+        level: which logs to write; all of them under ``--verbose``.
+    """
+    configure_logs(logging.DEBUG if settings().verbose else level)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        loop = runner.get_loop()
-        loop.add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
+        runner.get_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
         return runner.run(main)
 
 
@@ -33,10 +37,16 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-def configure_logs(*, verbose: bool) -> None:
-    """Logs go to stderr: warnings, or everything under ``--verbose``."""
-    level = logging.DEBUG if verbose else logging.ERROR
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO if verbose else logging.CRITICAL)
+def configure_logs(level: int) -> None:
+    """Logs go to stderr: readable on a terminal, else one JSON object a line."""
+    logging.basicConfig(stream=sys.stderr, level=max(level, logging.INFO), format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL if level > logging.DEBUG else logging.INFO)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL if level > logging.INFO else logging.INFO)
+    last = (
+        structlog.dev.ConsoleRenderer(colors=use_colour(sys.stderr))
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -44,6 +54,7 @@ def configure_logs(*, verbose: bool) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+            *([] if sys.stderr.isatty() else [structlog.processors.format_exc_info]),
+            last,
         ],
     )

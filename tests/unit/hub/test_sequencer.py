@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -198,7 +199,7 @@ def test_receipts_of_a_flush_can_be_made_again_byte_for_byte(world: World) -> No
         "index", "leaf", "leaf_hash", "outcome", "time_us", "topic", "kafka_offset", "last_offset", "schema_id",
         "event_id", "issuer", "step", "lane", "thread", "about", "addressee", "due_us", "first_index", "reasons",
     )  # fmt: skip
-    rows = [dict(zip(columns, row, strict=True)) for row in built.rows.entry]
+    rows: list[dict[str, Any]] = [dict(zip(columns, row, strict=True)) for row in built.rows.entry]
     again = reissue(ORIGIN, items_of_rows(rows), signed.rows)
     assert again == signed.records
     assert BusSignature.decode(dict(signed.records[0].headers)["bus-signature"]).batch.organisation == "hub"
