@@ -11,7 +11,6 @@ one, and zeros for the first and only for the first. 1 ≤ size ≤ 256.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from struct import Struct as Layout
 from struct import error as struct_error
@@ -20,6 +19,7 @@ from typing import Final
 import msgspec
 
 from bus.errors import Malformed
+from bus.events.names import ORG_RE, ORIGIN_RE
 
 MAX_BATCH: Final = 256
 NO_ROOT: Final = bytes(32)
@@ -27,8 +27,6 @@ MAX_ORIGIN: Final = 64
 
 _VERSION: Final = 1
 _REST = Layout(">32s16sQHq32s")
-_ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
-_ORGANISATION = re.compile(r"[a-z][a-z0-9-]{1,30}", re.ASCII)
 
 
 class BatchHeader(msgspec.Struct, frozen=True):
@@ -85,8 +83,8 @@ def _decode(data: bytes) -> BatchHeader:
 def _is_sound(header: BatchHeader) -> bool:
     return (
         len(header.origin) <= MAX_ORIGIN
-        and _ORIGIN.fullmatch(header.origin) is not None
-        and _ORGANISATION.fullmatch(header.organisation) is not None
+        and ORIGIN_RE.fullmatch(header.origin) is not None
+        and ORG_RE.fullmatch(header.organisation) is not None
         and len(header.key_id) == len(header.prev_root) == 32
         and len(header.stream) == 16
         and 1 <= header.size <= MAX_BATCH
