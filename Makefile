@@ -1,0 +1,50 @@
+# One command each. Everything is installed into .venv; nothing else is touched.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+# Pyright's own files stay in .venv too.
+export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/.venv/.cache/pyright
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+export npm_config_cache := $(CURDIR)/.venv/.cache/npm
+
+.PHONY: help setup demo test test-deep lint fmt types bench clean lock
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## Make .venv from requirements.lock (every other target does so first)
+	@tools/setup.sh
+
+demo: setup ## Events from platforms to hotlines and police, on a real Kafka and Postgres
+	@.venv/bin/bus demo
+
+test: setup ## All tests but the slow ones
+	@$(PY) -m pytest -q -m "not deep"
+
+test-deep: setup ## All tests
+	@$(PY) -m pytest -q
+
+lint: setup ## Style, types, direction of imports, drift of what is generated
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/lint-imports --no-logo
+	@.venv/bin/pyright --warnings
+	@$(PY) tools/make_types.py --check
+
+fmt: setup ## Put the source in the house's form
+	@.venv/bin/ruff check --quiet --fix-only .
+	@.venv/bin/ruff format --quiet .
+
+types: setup ## Make the types, the decoder and the released schemas from schemas/
+	@$(PY) tools/make_types.py
+
+bench: setup ## The bus beside a bare pipe, on this machine
+	@$(PY) -m bench
+
+lock: setup ## Pin the newest packages that pyproject.toml allows
+	@tools/lock.sh
+
+clean: ## Stop the sandbox here; remove .venv, .bus and what was built
+	@if [ -x .venv/bin/bus ]; then .venv/bin/bus sandbox down --destroy; fi
+	@rm -rf .venv .bus build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
