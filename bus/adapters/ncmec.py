@@ -203,7 +203,9 @@ def _draft(
     if before and before[-1].step != "retracted":
         header["about"] = dashed(before[0].event_id)
         header["supersedes"] = dashed(before[-1].event_id)
-    event = {"type": "HashListing", "header": header, "body": body, "sealed": {"hashes": hashes}}
+    event: dict[str, Any] = {"type": "HashListing", "header": header, "body": body}
+    if hashes:
+        event["sealed"] = {"hashes": hashes}
     return Draft(f"line {entry.line}, entry {entry.key}", event, item)
 
 

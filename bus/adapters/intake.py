@@ -1,0 +1,163 @@
+"""From an input to events that are ready to publish, in two passes that do the same.
+
+The first pass only checks, and must come to the end before the second hands out what is sent: so nothing of a
+broken input is ever published. Both hold one event at a time, and beside it what later events of the same input
+may refer to: ids, threads and lanes.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+
+from bus.adapters import bus_json, ncmec
+from bus.adapters.drafts import Draft, ItemKey, Memory, Seen, Tell
+from bus.adapters.source import Source
+from bus.errors import IdConflict, InvalidEvent, InvalidFile, UsageError
+from bus.events.clock import Clock
+from bus.events.codec import MAX_BODY, MAX_HEADER, MAX_SEALED
+from bus.events.ids import dashed, uuid7
+from bus.events.jsonform import parse_event
+from bus.partner import compose
+from bus.partner.journal import Item, Journal
+from bus.partner.profile import Profile
+
+FORMATS = (bus_json.FORMAT, ncmec.FORMAT)
+
+_WRAP = 1210
+_PADDING = 512
+"""What sealing adds: a wrap for each recipient, and padding."""
+
+
+class Intake:
+    """Reads inputs of one format for one organisation and one audience.
+
+    Args:
+        profile: who publishes.
+        journal: what it published before.
+        form: one of :data:`FORMATS`.
+        to: replaces every audience, unless None.
+        clock: dates what is made.
+        tell: hears of what is left out; in the first pass only.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        journal: Journal,
+        *,
+        form: str,
+        to: Sequence[str] | None,
+        clock: Clock,
+        tell: Tell,
+    ) -> None:
+        self._profile, self._journal, self._clock, self._tell = profile, journal, clock, tell
+        self._form = form
+        self._to = None if to is None else tuple(sorted(set(to)))
+        if form == ncmec.FORMAT and self._to is None and profile.audience is None:
+            raise UsageError("nobody is named to hear it", hint="Give --to ORG, or an audience in the profile.")
+
+    def check(self, source: Source) -> int:
+        """Read the whole input; how many events there are.
+
+        Raises:
+            InvalidFile: at the first thing that is wrong, with its place.
+        """
+        return sum(1 for _ in self._ready(source, self._tell))
+
+    def ready(self, source: Source) -> Iterator[compose.Draft]:
+        """Read a checked input again, as what :meth:`bus.partner.Publisher.publish` takes.
+
+        Raises:
+            InvalidFile: the input was changed since.
+        """
+        return self._ready(source, lambda _notice: None)
+
+    def _ready(self, source: Source, tell: Tell) -> Iterator[compose.Draft]:
+        run = _Run(self._journal)
+        for draft in self._drafts(source, run.memory, tell):
+            try:
+                yield self._one(draft, run)
+            except InvalidEvent as error:
+                rule = f"{error.path}: {error.rule}"
+                raise InvalidFile(source.name, draft.place, rule, hint=_hint(error)) from None
+            except IdConflict as error:
+                raise InvalidFile(source.name, draft.place, error.message, hint=error.hint) from None
+            except UnicodeEncodeError:
+                raise InvalidFile(source.name, draft.place, "a text is not Unicode") from None
+        source.check_unchanged()
+
+    def _drafts(self, source: Source, memory: Memory, tell: Tell) -> Iterator[Draft]:
+        """The format's own drafts."""
+        stream = source.again()
+        if self._form == ncmec.FORMAT:
+            audience = self._to if self._to is not None else self._profile.audience or ()
+            return ncmec.drafts(stream, source.name, memory=memory, audience=audience, new_id=self._new_id, tell=tell)
+        return bus_json.drafts(stream, source.name, memory=memory, audience=self._to, new_id=self._new_id)
+
+    def _one(self, draft: Draft, run: _Run) -> compose.Draft:
+        """One event with all its fields, checked."""
+        event = draft.event
+        if self._form == ncmec.FORMAT and self._to is not None:
+            event["header"]["audience"] = list(self._to)
+        content = sha256(draft.item.note.encode()).digest() if draft.item and draft.item.note else None
+        content = content or compose.content_digest(event)
+        given = compose.given_id(event)
+        assert given is not None
+        run.check(given, content)
+        filler = compose.fill(self._profile, now_us=self._clock.now_us(), subjects=run.subject)
+        parts = parse_event(event, filler)
+        item = draft.item and Item(draft.item.format, draft.item.source, draft.item.key, draft.item.note)
+        ready = compose.Draft(parts, item, content)
+        _check_sizes(compose.compose(ready, filler, content))
+        run.remember(parts.header.event_id, content, (parts.header.thread, parts.header.lane))
+        return ready
+
+    def _new_id(self) -> bytes:
+        return uuid7(self._clock.now_us(), secrets.token_bytes(8))
+
+
+class _Run:
+    """What one pass over an input knows: the journal, and what it has made itself."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._contents: dict[bytes, bytes] = {}
+        self._subjects: dict[bytes, tuple[bytes, str]] = {}
+        self.memory = Memory(self._look_up)
+
+    def _look_up(self, key: ItemKey) -> Seen | None:
+        state = self._journal.item(Item(key.format, key.source, key.key))
+        return None if state is None else Seen(state.event_id, state.step, state.outcome)
+
+    def check(self, event_id: bytes, content: bytes) -> None:
+        """See that an id has no other content, here or in the journal."""
+        if self._contents.get(event_id, content) != content:
+            raise IdConflict(f"event {dashed(event_id)} stands above with other content")
+        self._journal.check(event_id, content)
+
+    def remember(self, event_id: bytes, content: bytes, subject: tuple[bytes, str]) -> None:
+        """Keep an event for those below it."""
+        self._contents[event_id] = content
+        self._subjects[event_id] = subject
+
+    def subject(self, event_id: bytes) -> tuple[bytes, str] | None:
+        """The thread and lane of an event of this input, or of the journal."""
+        return self._subjects.get(event_id) or self._journal.subject(event_id)
+
+
+def _check_sizes(event: compose.Composed) -> None:
+    """The caps of formats §2, before anything is sealed."""
+    room = MAX_SEALED - _PADDING - _WRAP * len(event.header.audience)
+    for name, size, cap in (
+        ("header", len(event.header_bytes), MAX_HEADER),
+        ("body", len(event.body_bytes), MAX_BODY),
+        ("sealed", len(event.plaintext or b""), room),
+    ):
+        if size > cap:
+            raise InvalidEvent(name, f"is longer than {cap} bytes")
+
+
+def _hint(error: InvalidEvent) -> str:
+    return f"{error.hint} Nothing was published." if error.hint else ""

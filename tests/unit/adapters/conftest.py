@@ -1,0 +1,111 @@
+"""An organisation with a journal, as `bus publish` has one."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from bus.adapters.drafts import Notice
+from bus.adapters.intake import Intake
+from bus.adapters.source import open_source
+from bus.events.ids import dashed
+from bus.events.jsonform import Parts, to_json
+from bus.partner.compose import Draft
+from bus.partner.journal import Journal, NewEvent, Settled
+from bus.partner.profile import Profile
+from bus.testing.clock import ManualClock
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = ROOT / "tests" / "data" / "ncmec-hashsharing"
+DEFAULTS = {
+    "handling": {"tlp": "AMBER", "onward": "none"},
+    "audit_nations": ["US"],
+    "purpose": "prevention",
+    "compulsion": "voluntary",
+    "source_kind": "industry",
+    "legal_basis": "voluntary-detection@2024",
+    "compartment": "csam",
+    "priority": "routine",
+}
+
+
+@pytest.fixture
+def pages() -> Path:
+    """The published sample pages."""
+    return PAGES
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Profile:
+    """An organisation's profile that points nowhere."""
+    return Profile(
+        organisation="tidewave",
+        nation="US",
+        origin="ledger.test.example/safeguard",
+        hub_key=bytes(32),
+        bootstrap="127.0.0.1:1",
+        key_file=tmp_path / "keys.json",
+        journal_home=tmp_path,
+        defaults=DEFAULTS,
+        audience=("clearing-house",),
+    )
+
+
+@pytest.fixture
+def journal(profile: Profile):
+    """Its journal, on disk."""
+    with Journal(profile.journal_file) as opened:
+        yield opened
+
+
+class Desk:
+    """Publishes inputs as far as the journal, as the publisher would; keeps what was told."""
+
+    def __init__(self, profile: Profile, journal: Journal, folder: Path) -> None:
+        self.profile, self.journal, self.clock, self.folder = profile, journal, ManualClock(), folder
+        self.notices: list[Notice] = []
+
+    def publish(self, file: str | Path | bytes, form: str, *, to=None, outcome: str = "accepted") -> list[Told]:
+        """Check, then send: what each event is, and whether it was there before."""
+        stdin = io.BytesIO(file) if isinstance(file, bytes) else io.BytesIO()
+        intake = Intake(self.profile, self.journal, form=form, to=to, clock=self.clock, tell=self.notices.append)
+        self.notices.clear()
+        name = "-" if isinstance(file, bytes) else str(file)
+        with open_source(name, stdin, self.folder / "tmp") as source:
+            count = intake.check(source)
+            told = [self._send(draft, outcome) for draft in intake.ready(source)]
+        assert len(told) == count
+        self.clock.advance(seconds=1)
+        return told
+
+    def _send(self, draft: Draft, outcome: str) -> Told:
+        parts, content = draft.event, draft.content
+        assert isinstance(parts, Parts)
+        assert content is not None
+        header = parts.header
+        known = self.journal.check(header.event_id, content)
+        if known is None:
+            event = NewEvent(
+                header.event_id, content, "out.tidewave", header.thread, header.lane, b"value", b"sig", draft.item
+            )
+            self.journal.keep([event])
+            self.journal.settle([Settled(header.event_id, outcome, 1)])
+        event_json = to_json(parts.info, header, parts.body, parts.plaintext)
+        return Told(dashed(header.event_id), known is None, event_json)
+
+
+class Told(NamedTuple):
+    """One event that was sent."""
+
+    event_id: str
+    new: bool
+    event: dict
+
+
+@pytest.fixture
+def desk(profile: Profile, journal: Journal, tmp_path: Path) -> Desk:
+    """Somebody at that organisation who publishes files."""
+    return Desk(profile, journal, tmp_path)
