@@ -158,7 +158,8 @@ class _Builder:
         reason = candidate.reason
         header = candidate.decoded.header if candidate.decoded is not None else None
         if header is not None and reason is None:
-            known = self.accepted.get(header.event_id)
+            own = header.issuer == candidate.owner
+            known = self.accepted.get(header.event_id) if own else None
             if known is not None and known.commitment == candidate.commitment:
                 self._repeated(candidate, known)
                 return

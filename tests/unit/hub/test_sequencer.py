@@ -18,7 +18,7 @@ from bus.kafka.records import Outgoing
 from bus.tlog import Leaf, Outcome
 from bus.tlog.tree import root
 from bus.trust.bus_signature import BusSignature
-from tests.forge import now_us
+from tests.forge import changed, now_us
 from tests.unit.hub.support import ORIGIN, World
 
 
@@ -87,6 +87,14 @@ def test_two_events_of_one_id_in_one_flush(world: World) -> None:
     built = world.sequence([*twin, other])
     assert [item.outcome for item in built.items["pixelpost", "bulk"]] == [1, 2, 3]
     assert built.items["pixelpost", "bulk"][2].reasons == ("id-conflict",)
+
+
+def test_anothers_event_replayed_is_refused_and_tells_nothing(world: World) -> None:
+    """Who puts another's accepted record on its own outbox learns neither that it stands nor where."""
+    record = hit(world)
+    assert world.outcome(record) == (Outcome.ACCEPTED, None)
+    replay = changed(record, topic="out.chirpnest")
+    assert world.outcome(replay) == (Outcome.REFUSED, "issuer-mismatch")
 
 
 def test_refusal_does_not_consume_the_id(world: World) -> None:
