@@ -13,9 +13,8 @@ from __future__ import annotations
 def write_table(releases: list[Release], patterns: dict[str, str]) -> str:
     """The module's text."""
     lines = [HEAD, "# id, name, fingerprint, steps, kind, sealed, directory, header fields it must have, file"]
-    lines.append("RELEASES: tuple[")
-    lines.append("    tuple[int, str, str, tuple[str, ...], str, bool, bool, tuple[str, ...], str], ...")
-    lines.append("] = (")
+    row = "tuple[int, str, str, tuple[str, ...], str, bool, bool, tuple[str, ...], str]"
+    lines.append(f"RELEASES: tuple[{row}, ...] = (")
     for r in sorted(releases):
         lines.append("    (")
         s = r.schema
