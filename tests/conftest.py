@@ -1,0 +1,45 @@
+"""What every kind of test may ask for: one real sandbox, started once in a run, and only if a test wants it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bus.sandbox.lifecycle import Sandbox
+
+BUILD = Path(__file__).resolve().parents[1] / "build"
+
+
+@pytest.fixture(scope="session")
+def jars() -> Path:
+    """Kafka's jars, fetched once for all sandboxes of all runs."""
+    return BUILD / "jars"
+
+
+async def _lived_in(home: Path, jars: Path) -> AsyncIterator[Sandbox]:
+    """A sandbox that is up; at the end, whatever happened, it is gone. What a killed run left is removed first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BUS_SANDBOX_JARS", str(jars))
+        sandbox = Sandbox(home, say=print)
+        await sandbox.down(destroy=True)
+        try:
+            await sandbox.up()
+            yield sandbox
+        finally:
+            await sandbox.down(destroy=True)
+
+
+@pytest.fixture(scope="session")
+async def sandbox(jars: Path) -> AsyncIterator[Sandbox]:
+    """A whole hub for all tests that leave it up and working. Failing to start is an error, never a skip."""
+    async for found in _lived_in(BUILD / "test-sandbox", jars):
+        yield found
+
+
+@pytest.fixture(scope="module")
+async def trial(jars: Path) -> AsyncIterator[Sandbox]:
+    """A sandbox of a module's own, to be killed, broken and written to."""
+    async for found in _lived_in(BUILD / "test-trial", jars):
+        yield found
