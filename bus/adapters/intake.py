@@ -21,7 +21,9 @@ from bus.events.ids import dashed, uuid7
 from bus.events.jsonform import parse_event
 from bus.partner import compose
 from bus.partner.journal import Item, Journal
+from bus.partner.known import DirectoryReader
 from bus.partner.profile import Profile
+from bus.partner.transport import KafkaTransport
 
 FORMATS = (bus_json.FORMAT, ncmec.FORMAT)
 
@@ -55,6 +57,8 @@ class Intake:
         self._profile, self._journal, self._clock, self._tell = profile, journal, clock, tell
         self._form = form
         self._to = None if to is None else tuple(sorted(set(to)))
+        self._sealed_for: dict[str, str] = {}
+        self._name, self._count = "", 0
         if form == ncmec.FORMAT and self._to is None and profile.audience is None:
             raise UsageError("nobody is named to hear it", hint="Give --to ORG, or an audience in the profile.")
 
@@ -64,7 +68,27 @@ class Intake:
         Raises:
             InvalidFile: at the first thing that is wrong, with its place.
         """
-        return sum(1 for _ in self._ready(source, self._tell))
+        self._name, self._count = source.name, 0
+        for _ in self._ready(source, self._tell):
+            self._count += 1
+        return self._count
+
+    async def check_reach(self) -> None:
+        """See that everybody for whom something of a checked input is sealed has a key to seal it with.
+
+        Raises:
+            InvalidFile: somebody has none; it names the first event for that organisation.
+            Unavailable, NotAllowed: the directory cannot be read.
+        """
+        if self._count < 2 or not self._sealed_for:
+            return  # of a single event nothing can be half-published
+        now_us = self._clock.now_us()
+        transport = KafkaTransport(self._profile.connection())
+        async with DirectoryReader(self._profile, transport, "bus-publish") as reader:
+            for org, place in self._sealed_for.items():
+                if not reader.directory.sealing_keys(org, now_us):
+                    rule = f"header.audience: {org} has no sealing key, so nothing can be sealed for it"
+                    raise InvalidFile(self._name, place, rule)
 
     def ready(self, source: Source) -> Iterator[compose.Draft]:
         """Read a checked input again, as what :meth:`bus.partner.Publisher.publish` takes.
@@ -111,6 +135,9 @@ class Intake:
         item = draft.item and Item(draft.item.format, draft.item.source, draft.item.key, draft.item.note)
         ready = compose.Draft(parts, item, content)
         _check_sizes(compose.compose(ready, filler, content))
+        if parts.plaintext is not None:
+            for org in parts.header.audience:
+                self._sealed_for.setdefault(org, draft.place)
         run.remember(parts.header.event_id, content, (parts.header.thread, parts.header.lane))
         return ready
 

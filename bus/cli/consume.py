@@ -1,0 +1,171 @@
+"""``bus consume``: an organisation's inbox, one event a line."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bus.cli.base import as_option, command, option, say
+from bus.cli.output import print_json
+from bus.cli.who import profile_of
+
+if TYPE_CHECKING:
+    from bus.partner import Delivery, Profile, Publisher
+
+ACKS = ("none", "fetched")
+CHECK_FAILED = 3
+MOST_ACKS = 256
+
+
+@command(
+    examples="""
+bus consume --as ORG
+bus consume --as ORG --follow
+bus consume --as ORG --from-start | jq -r .type | sort | uniq -c
+bus consume --as ORG --follow --ack fetched
+"""
+)
+@as_option(required=False, text="The organisation whose inbox it is.  [default: that of BUS_PROFILE]")
+@option("--follow", is_flag=True, help="Wait for more, until Ctrl-C.")
+@option("--from-start", is_flag=True, help="All that the inbox still has; what was consumed stays as it is.")
+@option("--ack", type=click.Choice(ACKS), default=ACKS[0], show_default=True,
+        help="Tell each issuer that its event was fetched.")  # fmt: skip
+@option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after so many.")
+def consume(as_org: str | None, follow: bool, from_start: bool, ack: str, limit: int | None) -> int:
+    """Print what is addressed to an organisation, as NDJSON; the urgent lane first.
+
+    What was printed does not come again, unless --from-start is given. Each record's signature, ledger entry and
+    number are checked: exit code 3 if one does not hold or a number is missing.
+    """
+    from bus.cli.runtime import run
+
+    return run(_consume(profile_of(as_org), follow=follow, from_start=from_start, ack=ack, limit=limit))
+
+
+async def _consume(profile: Profile, *, follow: bool, from_start: bool, ack: str, limit: int | None) -> int:
+    from bus.partner import Subscriber
+
+    count = wrong = 0
+    async with AsyncExitStack() as stack:
+        acks = await stack.enter_async_context(_acknowledging(profile, ack))
+        subscriber = await stack.enter_async_context(Subscriber(profile, from_start=from_start, follow=follow))
+        async for delivery in subscriber:
+            print_json(line(delivery))
+            sys.stdout.flush()
+            wrong += _alarm(delivery)
+            await acks.put(delivery)
+            count += 1
+            if count == limit:
+                break
+    return CHECK_FAILED if wrong else 0
+
+
+def line(delivery: Delivery) -> dict[str, Any]:
+    """A delivery as it is printed: where it stands in ledger and inbox, then the event's own JSON form."""
+    from bus.events.clock import format_us
+    from bus.events.ids import dashed
+
+    leaf, event_id = delivery.leaf, delivery.event_id
+    return {
+        "event_id": None if event_id is None else dashed(event_id),
+        "index": delivery.index,
+        "seq": delivery.seq,
+        "lane": delivery.lane,
+        "time": None if leaf is None else format_us(leaf.time_us),
+        "status": delivery.status,
+        "problem": delivery.problem,
+        **(delivery.event or {}),
+    }
+
+
+def _alarm(delivery: Delivery) -> bool:
+    """Say loudly what does not hold; whether there was something."""
+    place = f"{delivery.lane} inbox, number {delivery.seq}"
+    if delivery.missing:
+        say(f"ALARM: {delivery.missing} deliveries are missing before {place}", colour="red")
+    if delivery.status == "invalid":
+        say(f"ALARM: {place} does not hold: {delivery.problem}", colour="red")
+    if delivery.status == "needs-upgrade":
+        say(f"{place} needs a newer version of safeguard-bus", colour="yellow")
+    return bool(delivery.missing) or delivery.status == "invalid"
+
+
+class _Acks:
+    """Marks deliveries as handled, after telling their issuers where that is asked for."""
+
+    def __init__(self, publisher: Publisher | None, organisation: str) -> None:
+        self._publisher, self._organisation = publisher, organisation
+        self._room = asyncio.Semaphore(MOST_ACKS)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def put(self, delivery: Delivery) -> None:
+        """Handle one delivery, now or soon."""
+        if self._publisher is None or not _wants_ack(delivery):
+            await delivery.done()
+            return
+        await self._room.acquire()
+        task = asyncio.create_task(self._acknowledge(self._publisher, delivery))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._room.release()
+        if not task.cancelled() and task.exception() is None:
+            self._tasks.discard(task)
+
+    async def finish(self) -> None:
+        """Wait for those under way, and raise the first error there was."""
+        await asyncio.gather(*self._tasks)
+
+    async def _acknowledge(self, publisher: Publisher, delivery: Delivery) -> None:
+        from bus.partner import Item
+
+        decoded = delivery.decoded
+        assert decoded is not None
+        event_id = decoded.header.event_id
+        event = acknowledgement(decoded.header, step="fetched")
+        await publisher.publish(event, item=Item("acknowledgement", "fetched", event_id.hex(), "fetched"))
+        await delivery.done()
+
+
+def acknowledgement(header: Any, *, step: str) -> dict[str, Any]:
+    """The acknowledgement of an event to its issuer."""
+    from bus.events.ids import dashed
+
+    return {
+        "type": "Acknowledgement",
+        "header": {
+            "step": step,
+            "about": dashed(header.event_id),
+            "thread": header.thread.hex(),
+            "lane": header.lane,
+            "audience": [header.issuer],
+        },
+        "body": {},
+    }
+
+
+def _wants_ack(delivery: Delivery) -> bool:
+    """Acknowledgements are not acknowledged, nor is the hub, which knows."""
+    decoded = delivery.decoded
+    if delivery.status != "ok" or decoded is None:
+        return False
+    return decoded.info.name != "Acknowledgement" and decoded.header.issuer != "hub"
+
+
+@asynccontextmanager
+async def _acknowledging(profile: Profile, ack: str) -> AsyncGenerator[_Acks]:
+    if ack == "none":
+        yield _Acks(None, profile.organisation)
+        return
+    from bus.partner import Publisher
+
+    async with Publisher(profile) as publisher:
+        acks = _Acks(publisher, profile.organisation)
+        yield acks
+        await acks.finish()

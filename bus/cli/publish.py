@@ -1,0 +1,177 @@
+"""``bus publish``: events from a file or standard input, and a receipt for each."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bus.cli.base import as_option, command, option, output_option, say, settings, use_colour
+from bus.cli.output import RowWriter
+from bus.cli.who import check_members, profile_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from bus.adapters.drafts import Notice
+    from bus.adapters.intake import Intake
+    from bus.adapters.source import Source
+    from bus.partner import Draft, Outcome
+    from bus.partner.profile import Profile
+
+COLUMNS = ("event_id", "outcome", "index", "reasons")
+OUTCOMES = ("accepted", "repeated", "refused", "unknown")
+RECEIPT_TIMEOUT_S = 120.0
+FORMATS = ("bus", "ncmec-hashes")
+
+
+@command(
+    examples="""
+bus publish events.ndjson --as ORG
+bus publish tests/data/ncmec-hashsharing/entries.xml --format ncmec-hashes --as ORG
+bus schema example HashHit --as ORG --to OTHER | bus publish - --as ORG -o ndjson
+bus publish events.json --as ORG --to OTHER --to THIRD
+"""
+)
+@click.argument("file", metavar="FILE|-")
+@as_option(required=False, text="The organisation that publishes.  [default: that of BUS_PROFILE]")
+@option("--to", multiple=True, metavar="ORG", help="Who may hear it, whatever file and profile say; again for more.")
+@option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, envvar="BUS_FORMAT",
+        help="The file's format; 'bus' is JSON: one object, a list, or one object a line.")  # fmt: skip
+@option("--timeout", type=click.FloatRange(min=0, min_open=True), default=RECEIPT_TIMEOUT_S, show_default=True,
+        metavar="SECONDS", help="How long to wait for a receipt.")  # fmt: skip
+@option("--check", is_flag=True, help="Check the whole input, and publish nothing.")
+@output_option("table", "ndjson", "json", "csv")
+def publish(
+    file: str, as_org: str | None, to: tuple[str, ...], form: str, timeout: float, check: bool, output: str
+) -> int:
+    """Publish the events of a file; print event_id, outcome, index and reasons of each.
+
+    All of FILE is read and checked before anything is sent. Events that were published before are sent again
+    as they were, and answered 'repeated': their index is where they stand. Exit code 0 if all stand in the
+    ledger, 1 if one was refused, 5 if a receipt did not come in time.
+    """
+    from bus.adapters.intake import Intake
+    from bus.adapters.source import open_source
+    from bus.events.clock import SystemClock
+    from bus.partner.journal import Journal
+
+    profile, audience = profile_of(as_org), check_members(to)
+    notices = _Notices()
+    with (
+        open_source(file, sys.stdin.buffer, settings().state / "tmp") as source,
+        Journal(profile.journal_file) as journal,
+    ):
+        intake = Intake(profile, journal, form=form, to=audience, clock=SystemClock(), tell=notices)
+        count = intake.check(source)
+        notices.sum_up()
+        if check:
+            say(f"{count} events could be published.")
+            return 0
+        return _send(profile, intake, source, count, timeout, output)
+
+
+class _Notices:
+    """Says what is left out, as it is met, and counts the rest."""
+
+    MOST = 50
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def __call__(self, notice: Notice) -> None:
+        self._counts[notice.kind] += 1
+        if notice.kind == "left-out" and self._counts[notice.kind] <= self.MOST:
+            say(f"{notice.file}, {notice.place}: {notice.text}: left out", colour="yellow")
+
+    def sum_up(self) -> None:
+        """Say how many there were of each kind."""
+        more = self._counts["left-out"] - self.MOST
+        if more > 0:
+            say(f"… and {more} more fingerprints left out", colour="yellow")
+        if self._counts["unknown-tombstone"]:
+            say(f"{self._counts['unknown-tombstone']} deleted entries were never published here: nothing to retract")
+        if self._counts["unchanged"]:
+            say(f"{self._counts['unchanged']} entries have nothing new")
+
+
+def _send(profile: Profile, intake: Intake, source: Source, count: int, wait_s: float, output: str) -> int:
+    """Publish a checked input; the exit code."""
+    from bus.cli.runtime import run
+
+    tally: Counter[str] = Counter()
+    if not count:
+        with RowWriter(output, COLUMNS, envelope="events") as writer:
+            writer.finish(**_counted(tally))
+        return 0
+    try:
+        with RowWriter(output, COLUMNS, envelope="events") as writer, _progress(count) as tell:
+
+            def got(outcome: Outcome) -> None:
+                tally[outcome.outcome] += 1
+                writer.write(row(outcome))
+                tell(sum(tally.values()))
+
+            try:
+                run(_publish(profile, intake, intake.ready(source), wait_s, got))
+            finally:
+                writer.finish(**_counted(tally))
+    finally:
+        _conclude(tally, count)
+    return 1 if tally["refused"] else 0
+
+
+async def _publish(
+    profile: Profile, intake: Intake, drafts: Iterator[Draft], wait_s: float, got: Callable[[Outcome], None]
+) -> None:
+    from bus.partner import Publisher
+
+    await intake.check_reach()
+    async with Publisher(profile, receipt_timeout_s=wait_s) as publisher:
+        async for outcome in publisher.publish_many(drafts):
+            got(outcome)
+
+
+def row(outcome: Outcome) -> dict[str, Any]:
+    """One outcome as it is printed; the index is where the event stands, for a repeat too."""
+    from bus.events.ids import dashed
+
+    index = outcome.first_index if outcome.outcome == "repeated" else outcome.index
+    return {
+        "event_id": dashed(outcome.event_id),
+        "outcome": outcome.outcome,
+        "index": index,
+        "reasons": list(outcome.reasons),
+    }
+
+
+def _counted(tally: Counter[str]) -> dict[str, int]:
+    return {"published": sum(tally.values()), **{name: tally[name] for name in OUTCOMES}}
+
+
+def _conclude(tally: Counter[str], count: int) -> None:
+    """The last line: what became of all of them."""
+    told = ", ".join(f"{tally[name]} {name}" for name in OUTCOMES if tally[name] or name == "accepted")
+    missing = count - sum(tally.values())
+    rest = f", {missing} without a receipt: publish the same again for them" if missing else ""
+    bad = tally["refused"] or tally["unknown"] or missing
+    say(f"{count} events: {told}{rest}", colour="yellow" if bad else "green")
+
+
+@contextmanager
+def _progress(count: int) -> Generator[Callable[[int], None]]:
+    """A progress bar on a terminal; silence elsewhere, and for a few."""
+    if count < 100 or not use_colour(sys.stderr):
+        yield lambda _done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("receipts"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("receipts", total=count)
+        yield lambda done: bar.update(task, completed=done)
