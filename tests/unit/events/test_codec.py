@@ -251,3 +251,14 @@ def test_a_decision_out_of_order_is_not_written() -> None:
     for wrong in ((second, first), (first, first)):
         with pytest.raises(ValueError, match="sorted"):
             codec.encode_decision(codec.Decision(bytes(16), wrong))
+
+
+@each_type
+def test_an_ordinary_avro_client_reads_a_released_schema(info: SchemaInfo) -> None:
+    """With the released file as it stands, logical types and attributes of ours included, fastavro reads an event."""
+    schema = fastavro.parse_schema(registry.avro_schema(info), named_schemas={})
+    value = sample(info)
+    found: Any = fastavro.schemaless_reader(BytesIO(value[5:]), schema, None)
+    assert found["header"]["issuer"] == "north-harbour"
+    assert found["header"]["issued_at"].year == 2027
+    assert found["header"]["retain_until"].isoformat() > "2027"
