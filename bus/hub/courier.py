@@ -110,7 +110,13 @@ class Courier:
         return cursor
 
     async def _check(self, connection: Any, cursor: Cursor) -> None:
-        """The entry under the cursor must be the one that was delivered."""
+        """The entry under the cursor must be the one that was delivered, and no delivery may lie behind it."""
+        delivered = await connection.fetchval(QUERIES["last_delivery"], self._lane)
+        if delivered is not None and delivered > cursor.index:
+            raise StartRefused(
+                f"the ledger knows of deliveries in the {self._lane} lane up to entry {delivered}, but the cursor says "
+                f"{cursor.index}: hub.cursor was lost or is older than the inboxes"
+            )
         if cursor.index < 0:
             return
         found = await connection.fetchval(QUERIES["leaf_hash_at"], cursor.index)

@@ -16,13 +16,15 @@ import structlog
 
 from bus.errors import HeadMoved, LedgerError, StartRefused, Unavailable
 from bus.events.clock import Clock, SystemClock
-from bus.events.names import LANES, out_topic
+from bus.events.names import HUB, LANES, out_topic
 from bus.hub import faults
 from bus.hub.config import HubConfig
 from bus.hub.intake import Candidate, inspect
 from bus.hub.load import check_intake, load_state
 from bus.hub.receipts import FlushRow, SignedReceipts, reissue, sign_receipts
 from bus.hub.sequencer import Built, Gap, build, ids_of, items_of_rows, owner_of
+from bus.hub.topics import admit
+from bus.kafka.admin import Admin
 from bus.kafka.reader import OffsetLost, Reader
 from bus.kafka.records import Outgoing, Record
 from bus.kafka.writer import Writer
@@ -51,6 +53,7 @@ class Notary:
         self._clock = clock or SystemClock()
         self._policy = Policy.load(config.policy_file)
         self._key = KeyRing.load(config.key_file).signing
+        self._admin = Admin(config.kafka)
         self._wake = asyncio.Event()
         self._space = asyncio.Event()
         self._queues: dict[str, list[Candidate | Gap]] = {lane: [] for lane in LANES}
@@ -158,11 +161,14 @@ class Notary:
                     await self._trailing(reader, lane, assigned, next_offsets)
 
     def _wanted(self, lane: str) -> frozenset[str]:
-        return frozenset(out_topic(org, lane) for org in ("hub", *self._state.directory.organisations))
+        return frozenset(out_topic(org, lane) for org in (HUB, *self._state.directory.organisations))
 
     async def _assign(self, reader: Reader, lane: str, next_offsets: dict[str, int]) -> frozenset[str]:
         """Read every organisation's outbox from where the ledger stands; deleted records become a gap."""
         wanted = self._wanted(lane)
+        made = await admit(self._admin, self._state.directory.organisations.keys() - {HUB})
+        if made:
+            log.info("notary.topics_made", topics=made)
         first = await reader.beginning_offsets(sorted(wanted))
         last = await reader.end_offsets(sorted(wanted))
         check_intake({topic: next_offsets[topic] for topic in wanted if topic in next_offsets}, last)

@@ -16,9 +16,11 @@ from typing import Any
 import psutil
 
 from bus.errors import SandboxError
+from bus.hub import topics
+from bus.kafka.connection import Connection
 from bus.ledger.migrate import migrate
-from bus.sandbox import broker, database, grants, java, outfit, ports, processes
-from bus.sandbox.home import Home
+from bus.sandbox import broker, database, java, outfit, ports, processes
+from bus.sandbox.home import Home, secret
 from bus.sandbox.processes import Identity, Role
 from bus.sandbox.state import State, published
 from bus.sandbox.world import HUB
@@ -106,6 +108,20 @@ class Sandbox:
         identity = self._find(self._state(), role)
         return None if identity is None else identity.pid
 
+    def connection(self, username: str) -> Connection:
+        """How an organisation, the hub, or ``admin`` (a super user) reaches Kafka.
+
+        Raises:
+            SandboxError: there is no sandbox here, or nobody of that name in it.
+        """
+        port = self._state().ports["kafka"]
+        if username == broker.ADMIN:
+            return broker.admin_connection(self.home, port)
+        file = (self.home.hub if username == HUB else self.home.organisation(username)) / "password"
+        if not file.is_file():
+            raise SandboxError(f"{username} is not in this sandbox", hint="bus sandbox status")
+        return broker.connection(port, username, secret(file))
+
     async def start(self, role: str, *, env: Mapping[str, str] | None = None) -> int:
         """Start one role of the hub, with additions to its environment, and wait until it is ready.
 
@@ -162,21 +178,21 @@ class Sandbox:
         was_up = identity is not None
         if identity is None:
             for name in ("kafka", "controller"):
-                ports.require_free(name, state.ports[name])
+                await ports.require_free(name, state.ports[name])
             runtime = await asyncio.to_thread(java.find_java)
             jars = await java.ensure_jars(self.home, runtime, self._say)
             broker.configure(self.home, state.ports)
             await broker.ensure_formatted(self.home, runtime, jars, state.cluster_id)
             identity = self._start(state, "kafka", broker.command(self.home, runtime, jars))
         admin = await broker.wait_ready(self.home, identity, state.ports["kafka"], state.cluster_id)
-        await grants.ensure(admin, passwords, hub=HUB)
+        await topics.ensure(admin, passwords, hub=HUB)
         self._report("kafka", state.ports["kafka"], identity, was_up, begun)
 
     async def _bring_postgres(self, state: State) -> None:
         begun, identity = time.monotonic(), self._find(state, "postgres")
         was_up, port = identity is not None, state.ports["postgres"]
         if identity is None:
-            ports.require_free("postgres", port)
+            await ports.require_free("postgres", port)
             binaries = database.find_binaries()
             await database.ensure_initialised(self.home, binaries)
             await database.clear_leftovers(self.home)

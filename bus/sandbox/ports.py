@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import secrets
 import socket
+import time
 from collections.abc import Iterable
 
 import psutil
@@ -12,6 +14,7 @@ import psutil
 from bus.errors import SandboxError
 
 _HOST = "127.0.0.1"
+_PATIENCE_S = 2.0
 _FIRST, _LAST = 20_000, 32_000
 """Below the range from which systems give ports to outgoing connections, so that none takes ours meanwhile."""
 
@@ -54,13 +57,17 @@ def choose(names: Iterable[str], *, tries: int = 400) -> dict[str, int]:
     return found
 
 
-def require_free(role: str, port: int) -> None:
-    """Say who has the port, if somebody has.
+async def require_free(role: str, port: int) -> None:
+    """Say who has the port, if somebody has. A process that was just killed is given a moment to let go.
 
     Raises:
         SandboxError: the port is taken.
     """
-    if not is_free(port):
+    deadline = time.monotonic() + _PATIENCE_S
+    while not is_free(port):
+        if time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+            continue
         raise SandboxError(
             f"port {port}, which {role} of this sandbox uses, is taken by {_owner(port)}",
             hint="End that process, or choose new ports with `bus sandbox up --fresh` (which begins a new ledger).",

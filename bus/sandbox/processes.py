@@ -62,10 +62,10 @@ def identify(pid: int) -> Identity | None:
 
 def is_alive(identity: Identity) -> bool:
     """Whether this very process still runs."""
-    child = _children.get(identity.pid)
-    if child is not None and child.poll() is not None:
-        del _children[identity.pid]
-    return identify(identity.pid) == identity
+    alive = identify(identity.pid) == identity
+    if not alive and identity.pid in _children:
+        _children.pop(identity.pid).wait()
+    return alive
 
 
 def start(role: Role, argv: Sequence[str], env: Mapping[str, str] | None = None) -> Identity:

@@ -85,6 +85,10 @@ SELECT size FROM ledger.head;
 -- What a Kafka commit of the courier covered: advisory.
 INSERT INTO ledger.delivery (first_index, last_index, lane) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
 
+-- last_delivery --
+-- How far a lane was delivered, as far as the database was told.
+SELECT last_index FROM ledger.delivery WHERE lane = $1 ORDER BY first_index DESC LIMIT 1;
+
 -- flushes_from --
 -- The receipt batches of the flushes that begin at or after an index.
 SELECT first_index, last_index, number, key_id, batch, sig FROM ledger.flush

@@ -63,5 +63,18 @@ async def ensure(admin: Admin, passwords: Mapping[str, str], *, hub: str) -> Non
     await admin.revoke(sorted(there - wanted))
 
 
+async def admit(admin: Admin, orgs: Iterable[str]) -> list[str]:
+    """Make the topics and grants of organisations that were admitted; what is there stays as it is.
+
+    Returns:
+        The names of the topics made now.
+    """
+    members = sorted(orgs)
+    made = await admin.create_topics(_all_topics(members))
+    if made:
+        await admin.grant(sorted({grant for org in members for grant in grants_of(org)} - set(await admin.grants())))
+    return made
+
+
 def _all_topics(orgs: Iterable[str]) -> list[Topic]:
     return [topic for org in orgs for topic in topics_of(org)]
