@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -18,8 +19,14 @@ from typing import Any, Literal, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
     GroupAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
     KafkaError,
+    NotCoordinatorForGroupError,
+    NotCoordinatorError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
 )
@@ -30,6 +37,9 @@ from bus.kafka.connection import Connection
 from bus.kafka.records import Record
 
 STOP_TIMEOUT_S = 10.0
+COORDINATOR_TIMEOUT_S = 15.0
+COORDINATOR_TIMEOUT_S = 15.0
+_NO_COORDINATOR = (CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError)
 
 Isolation = Literal["read_committed", "read_uncommitted"]
 
@@ -202,7 +212,7 @@ class GroupReader(Reader):
         partitions = [TopicPartition(topic, 0) for topic in topics]
         try:
             await admin.start()
-            found = await admin.list_consumer_group_offsets(self._group, partitions=partitions)
+            found = await self._group_offsets(admin, partitions)
         except GroupAuthorizationFailedError as error:
             raise NotAllowed(f"Kafka does not let {self._connection.username} use group {self._group}") from error
         except (KafkaError, OSError) as error:
@@ -211,3 +221,33 @@ class GroupReader(Reader):
             await admin.close()
         kept = {tp.topic: (entry.offset, entry.metadata) for tp, entry in found.items() if entry.offset >= 0}
         return {topic: kept.get(topic) for topic in topics}
+
+    async def _group_offsets(self, admin: AIOKafkaAdminClient, partitions: list[TopicPartition]) -> Any:
+        """What the coordinator has; a cluster's first group waits until the broker has made its topic of offsets."""
+        until = asyncio.get_running_loop().time() + COORDINATOR_TIMEOUT_S
+        while True:
+            try:
+                return await admin.list_consumer_group_offsets(self._group, partitions=partitions)
+            except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+                if asyncio.get_running_loop().time() > until:
+                    raise
+                await asyncio.sleep(0.2)
+
+    async def _group_offsets(self, admin: Any, partitions: Sequence[TopicPartition]) -> Any:
+        """Ask until every partition is answered, in bounded time.
+
+        A new cluster makes the topic of offsets at the first question, and has no coordinator until then. Where a
+        coordinator is still loading, the client gives an answer without the partitions instead of an error.
+        """
+        deadline = time.monotonic() + COORDINATOR_TIMEOUT_S
+        while True:
+            try:
+                found = await admin.list_consumer_group_offsets(self._group, partitions=list(partitions))
+                if all(tp in found for tp in partitions):
+                    return found
+            except _NO_COORDINATOR:
+                if time.monotonic() > deadline:
+                    raise
+            if time.monotonic() > deadline:
+                raise CoordinatorLoadInProgressError
+            await asyncio.sleep(0.1)

@@ -98,7 +98,10 @@ def content_digest(event: Event) -> bytes:
         rest = {k: v for k, v in cast("Mapping[str, Any]", header).items() if k != "event_id"}
         given = {**given, "header": rest}
     try:
-        return sha256(orjson.dumps(_without_nulls(given), option=orjson.OPT_SORT_KEYS)).digest()
+        canonical = orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
+        if b"null" in canonical:
+            canonical = orjson.dumps(_without_nulls(given), option=orjson.OPT_SORT_KEYS)
+        return sha256(canonical).digest()
     except TypeError as error:
         raise InvalidEvent("event", "must be JSON: strings, numbers, booleans, lists, objects") from error
 
