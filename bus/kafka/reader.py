@@ -22,10 +22,7 @@ from aiokafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
     GroupAuthorizationFailedError,
-    GroupCoordinatorNotAvailableError,
-    GroupLoadInProgressError,
     KafkaError,
-    NotCoordinatorForGroupError,
     NotCoordinatorError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
@@ -37,7 +34,6 @@ from bus.kafka.connection import Connection
 from bus.kafka.records import Record
 
 STOP_TIMEOUT_S = 10.0
-COORDINATOR_TIMEOUT_S = 15.0
 COORDINATOR_TIMEOUT_S = 15.0
 _NO_COORDINATOR = (CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError)
 
@@ -221,17 +217,6 @@ class GroupReader(Reader):
             await admin.close()
         kept = {tp.topic: (entry.offset, entry.metadata) for tp, entry in found.items() if entry.offset >= 0}
         return {topic: kept.get(topic) for topic in topics}
-
-    async def _group_offsets(self, admin: AIOKafkaAdminClient, partitions: list[TopicPartition]) -> Any:
-        """What the coordinator has; a cluster's first group waits until the broker has made its topic of offsets."""
-        until = asyncio.get_running_loop().time() + COORDINATOR_TIMEOUT_S
-        while True:
-            try:
-                return await admin.list_consumer_group_offsets(self._group, partitions=partitions)
-            except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
-                if asyncio.get_running_loop().time() > until:
-                    raise
-                await asyncio.sleep(0.2)
 
     async def _group_offsets(self, admin: Any, partitions: Sequence[TopicPartition]) -> Any:
         """Ask until every partition is answered, in bounded time.
