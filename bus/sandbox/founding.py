@@ -15,7 +15,7 @@ from typing import Any
 from bus.errors import SandboxError
 from bus.events.clock import format_us
 from bus.partner.compose import Draft
-from bus.partner.journal import Item
+from bus.partner.journal import STANDING, Item, Journal
 from bus.partner.profile import Profile
 from bus.partner.publisher import Publisher
 from bus.policy.policy import Policy
@@ -32,14 +32,27 @@ async def found(home: Home) -> None:
     Raises:
         SandboxError: the hub refused one, or did not answer.
     """
+    profile = Profile.load(outfit.profile(home, HUB))
     now = format_us(time.time_ns() // 1000)
     rings = {member.id: KeyRing.load(home.organisation(member.id) / "keys.json") for member in WORLD}
     recovery = {member.id: KeyRing.load(home.organisation(member.id) / "recovery.json") for member in WORLD}
-    async with Publisher(Profile.load(outfit.profile(home, HUB))) as publisher:
-        await _publish(publisher, [_opening(home)])
-        await _publish(publisher, [_admission(member, recovery[member.id]) for member in WORLD])
-        keys = [key for member in WORLD for key in _keys(member, rings[member.id], recovery[member.id], now)]
-        await _publish(publisher, keys)
+    steps = [
+        [_opening(home)],
+        [_admission(member, recovery[member.id]) for member in WORLD],
+        [key for member in WORLD for key in _keys(member, rings[member.id], recovery[member.id], now)],
+    ]
+    with Journal(profile.journal_file) as journal:
+        missing = [[draft for draft in step if not _stands(journal, draft)] for step in steps]
+    if any(missing):
+        async with Publisher(profile) as publisher:
+            for step in missing:
+                await _publish(publisher, step)
+
+
+def _stands(journal: Journal, draft: Draft) -> bool:
+    """Whether the ledger has taken this fact, as far as the hub's journal knows."""
+    state = None if draft.item is None else journal.item(draft.item)
+    return state is not None and state.content == draft.content and state.outcome in STANDING
 
 
 def _draft(kind: str, step: str, fact: str, body: Mapping[str, Any]) -> Draft:
