@@ -1,0 +1,194 @@
+"""Stopped processes, lost replies, lost topics and records: what must hold for G1 to G3, each attack on the real thing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+
+import asyncpg
+import pytest
+
+from bus.kafka.admin import Admin
+from bus.kafka.reader import Reader
+from bus.kafka.records import Outgoing
+from bus.kafka.writer import Writer
+from bus.sandbox.lifecycle import Sandbox
+from tests.faults.proxy import CommitCutter
+from tests.faults.roles import Load, Roles, settled, until
+from tests.members import Members
+from tests.outside import Outside
+
+pytestmark = pytest.mark.integration
+
+
+async def epoch(members: Members) -> int:
+    """The epoch of the head."""
+    connection = await asyncpg.connect(members.status["postgres"]["dsn"])
+    try:
+        return await connection.fetchval("SELECT epoch FROM ledger.head")
+    finally:
+        await connection.close()
+
+
+async def test_notary_stopped_in_its_tracks_is_taken_over_and_can_commit_nothing_more(
+    sandbox: Sandbox, outside: Outside, roles: Roles
+) -> None:
+    """SIGSTOP a notary under load: another takes over within ten seconds; the first, continued, writes nothing."""
+    members = Members(sandbox)
+    load = Load(members, 1)
+    traffic = asyncio.create_task(load.run())
+    try:
+        await load.more(3)
+        before = await epoch(members)
+        os.kill(roles.pid("notary"), signal.SIGSTOP)
+        stopped = roles.release("notary")
+        try:
+            await asyncio.wait_for(roles.start("notary"), 12)
+            assert await epoch(members) == before + 1
+            await load.more(3)
+            os.kill(stopped.pid, signal.SIGCONT)
+            await load.more(5)
+            assert await epoch(members) >= before + 1
+        finally:
+            stopped.kill()
+            stopped.wait()
+    finally:
+        load.stop()
+        await asyncio.wait([traffic])
+    assert (await settled(outside))["accepted"] > 0
+
+
+async def test_courier_stopped_past_its_takeover_is_fenced(sandbox: Sandbox, outside: Outside, roles: Roles) -> None:
+    """SIGSTOP a courier, let another deliver, SIGCONT the first: every inbox still holds each event once."""
+    load = Load(Members(sandbox), 2)
+    traffic = asyncio.create_task(load.run())
+    try:
+        await load.more(3)
+        os.kill(roles.pid("courier"), signal.SIGSTOP)
+        stopped = roles.release("courier")
+        try:
+            await roles.start("courier")
+            await load.more(5)
+            os.kill(stopped.pid, signal.SIGCONT)
+            await load.more(5)
+        finally:
+            stopped.kill()
+            stopped.wait()
+            roles.kill("courier")
+            await roles.start("courier")
+    finally:
+        load.stop()
+        await asyncio.wait([traffic])
+    assert (await settled(outside))["delivered"] > 0
+
+
+@pytest.mark.parametrize("fate", ["lost", "kept"])
+async def test_connection_cut_between_commit_and_its_reply(
+    fate: str, sandbox: Sandbox, outside: Outside, roles: Roles
+) -> None:
+    """Whether the COMMIT happened or not, the notary loads again and the ledger is one linear history."""
+    members = Members(sandbox)
+    dsn = members.status["postgres"]["dsn"]
+    port = int(re.search(r":(\d+)/", dsn).group(1))  # pyright: ignore[reportOptionalMemberAccess]
+    async with CommitCutter(port).running() as proxy:
+        config = sandbox.home.hub / "cut.toml"
+        text = (sandbox.home.hub / "hub.toml").read_text(encoding="utf-8")
+        config.write_text(text.replace(f":{port}/", f":{proxy.port}/"), encoding="utf-8")
+        config.chmod(0o600)
+        roles.kill("notary")
+        await roles.start("notary", config=config)
+        load = Load(members, 3)
+        traffic = asyncio.create_task(load.run())
+        try:
+            for _ in range(4):
+                proxy.fates.append(fate)  # pyright: ignore[reportArgumentType]
+                await until(lambda: not proxy.fates, 30, "the next COMMIT is cut")
+                await load.more(2)
+        finally:
+            load.stop()
+            await asyncio.wait([traffic])
+        assert proxy.cuts == [fate] * 4
+        counts = await settled(outside)
+        roles.kill("notary")
+    config.unlink()
+    await roles.start("notary")
+    assert counts["accepted"] > 0
+
+
+async def test_records_deleted_ahead_of_intake_become_a_gap_entry(
+    sandbox: Sandbox, outside: Outside, roles: Roles
+) -> None:
+    """G3: what an outbox lost before it was read is covered by an entry of outcome 4, and its owner is told."""
+    members = Members(sandbox)
+    org, hotline = members.having("platform")[2], members.having("hotline")[0]
+    await settled(outside)
+    roles.kill("notary")
+    records = [members.forge.record(org, members.forge.event(org, (hotline,))) for _ in range(5)]
+    async with Writer(members.connection(org), "gap") as writer:
+        sent = await writer.send_all(records)
+    admin = Admin(members.connection("hub"))
+    await admin.delete_records({f"out.{org}": sent[3].offset})
+    await roles.start("notary")
+    counts = await settled(outside)
+    assert counts["gaps"] >= 1
+    connection = await asyncpg.connect(members.status["postgres"]["dsn"])
+    try:
+        row = await connection.fetchrow(
+            "SELECT kafka_offset, last_offset, reasons FROM ledger.entry WHERE outcome = 4 AND topic = $1", f"out.{org}"
+        )
+    finally:
+        await connection.close()
+    assert tuple(row) == (sent[0].offset, sent[2].offset, ["gap-deleted"])
+
+
+async def test_inbox_that_refuses_is_parked_and_the_others_go_on(
+    sandbox: Sandbox, outside: Outside, roles: Roles
+) -> None:
+    """G2: with one inbox too small for anything the rest is delivered; when it is mended it gets all, in order, once."""
+    members = Members(sandbox)
+    org = members.having("platform")[0]
+    first, second = members.having("hotline")[:2]
+    await settled(outside)
+    admin = Admin(members.connection("hub"))
+    await admin.set_topic_config(f"in.{first}", {"max.message.bytes": "200"})
+    try:
+        both = tuple(sorted((first, second)))
+        records = [members.forge.record(org, members.forge.event(org, both)) for _ in range(7)]
+        async with Reader(members.connection(second), "parked") as reader:
+            await reader.assign({f"in.{second}": "latest"})
+            async with Writer(members.connection(org), "parked") as writer:
+                await writer.send_all(records)
+            got = 0
+            async with asyncio.timeout(30):
+                while got < len(records):
+                    got += len(await reader.read())
+        await until(lambda: '"courier.parked"' in roles.log_text("courier"), 10, "the courier says that it parked")
+    finally:
+        await admin.set_topic_config(f"in.{first}", {"max.message.bytes": "1048588"})
+    await settled(outside)
+
+
+async def test_lost_cursor_stops_the_courier_instead_of_delivering_twice(sandbox: Sandbox, roles: Roles) -> None:
+    """A wiped ``hub.cursor`` is named, and nothing is delivered until a person has looked."""
+    members = Members(sandbox)
+    roles.kill("courier")
+    async with Reader(members.connection("hub"), "keep") as reader:
+        end = (await reader.end_offsets(["hub.cursor"]))["hub.cursor"]
+        start = await reader.assign({"hub.cursor": "earliest"})
+        kept: dict[bytes, bytes] = {}
+        at = start["hub.cursor"]
+        while at < end:
+            for record in await reader.read():
+                kept[record.key or b""] = record.value or b""
+            at = await reader.position("hub.cursor")
+    tombstones = [Outgoing("hub.cursor", lane, b'{"index":-1,"leaf_hash":"","parked":{}}', ()) for lane in kept]
+    async with Writer(members.connection("hub"), "wipe") as writer:
+        await writer.send_all(tombstones)
+        await roles.start("courier", wait=False)
+        await until(lambda: roles.returncode("courier") is not None, 30, "the courier refuses to start")
+        assert roles.returncode("courier") == 1
+        assert "hub.cursor was lost" in roles.log_text("courier")
+        await writer.send_all([Outgoing("hub.cursor", lane, value, ()) for lane, value in kept.items()])
+    await roles.start("courier")
