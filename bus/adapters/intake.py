@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 from bus.adapters import bus_json, ncmec
-from bus.adapters.drafts import Draft, ItemKey, Memory, Seen, Tell
+from bus.adapters.drafts import Draft, ItemKey, Memory, Notice, Seen, Tell
 from bus.adapters.source import Source
 from bus.errors import IdConflict, InvalidEvent, InvalidFile, UsageError
 from bus.events.clock import Clock
 from bus.events.codec import MAX_BODY, MAX_HEADER, MAX_SEALED
 from bus.events.ids import dashed, uuid7
-from bus.events.jsonform import parse_event
+from bus.events.jsonform import Parts, parse_event
 from bus.partner import compose
 from bus.partner.journal import Item, Journal
 from bus.partner.known import DirectoryReader
@@ -96,13 +96,14 @@ class Intake:
         Raises:
             InvalidFile: the input was changed since.
         """
-        return self._ready(source, lambda _notice: None)
+        return self._ready(source, None)
 
-    def _ready(self, source: Source, tell: Tell) -> Iterator[compose.Draft]:
+    def _ready(self, source: Source, tell: Tell | None) -> Iterator[compose.Draft]:
+        """One pass; the first is the one that tells."""
         run = _Run(self._journal)
-        for draft in self._drafts(source, run.memory, tell):
+        for draft in self._drafts(source, run.memory, tell or _nobody):
             try:
-                yield self._one(draft, run)
+                yield self._one(draft, run, first=tell is not None)
             except InvalidEvent as error:
                 rule = f"{error.path}: {error.rule}"
                 raise InvalidFile(source.name, draft.place, rule, hint=_hint(error)) from None
@@ -120,8 +121,8 @@ class Intake:
             return ncmec.drafts(stream, source.name, memory=memory, audience=audience, new_id=self._new_id, tell=tell)
         return bus_json.drafts(stream, source.name, memory=memory, audience=self._to, new_id=self._new_id)
 
-    def _one(self, draft: Draft, run: _Run) -> compose.Draft:
-        """One event with all its fields, checked."""
+    def _one(self, draft: Draft, run: _Run, *, first: bool) -> compose.Draft:
+        """One event with all its fields, checked; one that the journal has needs no more than its id."""
         event = draft.event
         if self._form == ncmec.FORMAT and self._to is not None:
             event["header"]["audience"] = list(self._to)
@@ -129,17 +130,22 @@ class Intake:
         content = content or compose.content_digest(event)
         given = compose.given_id(event)
         assert given is not None
-        run.check(given, content)
+        item = draft.item and Item(draft.item.format, draft.item.source, draft.item.key, draft.item.note)
+        if run.is_known(given, content):
+            return compose.Draft(event, item, content)
         filler = compose.fill(self._profile, now_us=self._clock.now_us(), subjects=run.subject)
         parts = parse_event(event, filler)
-        item = draft.item and Item(draft.item.format, draft.item.source, draft.item.key, draft.item.note)
         ready = compose.Draft(parts, item, content)
-        _check_sizes(compose.compose(ready, filler, content))
-        if parts.plaintext is not None:
-            for org in parts.header.audience:
-                self._sealed_for.setdefault(org, draft.place)
+        if first:
+            _check_sizes(compose.compose(ready, filler, content))
+            self._note_audience(parts, draft.place)
         run.remember(parts.header.event_id, content, (parts.header.thread, parts.header.lane))
         return ready
+
+    def _note_audience(self, parts: Parts, place: str) -> None:
+        if parts.plaintext is not None:
+            for org in parts.header.audience:
+                self._sealed_for.setdefault(org, place)
 
     def _new_id(self) -> bytes:
         return uuid7(self._clock.now_us(), secrets.token_bytes(8))
@@ -158,11 +164,15 @@ class _Run:
         state = self._journal.item(Item(key.format, key.source, key.key))
         return None if state is None else Seen(state.event_id, state.step, state.outcome)
 
-    def check(self, event_id: bytes, content: bytes) -> None:
-        """See that an id has no other content, here or in the journal."""
+    def is_known(self, event_id: bytes, content: bytes) -> bool:
+        """Whether the journal has this event.
+
+        Raises:
+            IdConflict: the id has other content, here or in the journal.
+        """
         if self._contents.get(event_id, content) != content:
             raise IdConflict(f"event {dashed(event_id)} stands above with other content")
-        self._journal.check(event_id, content)
+        return self._journal.check(event_id, content) is not None
 
     def remember(self, event_id: bytes, content: bytes, subject: tuple[bytes, str]) -> None:
         """Keep an event for those below it."""
@@ -172,6 +182,10 @@ class _Run:
     def subject(self, event_id: bytes) -> tuple[bytes, str] | None:
         """The thread and lane of an event of this input, or of the journal."""
         return self._subjects.get(event_id) or self._journal.subject(event_id)
+
+
+def _nobody(_notice: Notice) -> None:
+    """Nobody is told twice."""
 
 
 def _check_sizes(event: compose.Composed) -> None:

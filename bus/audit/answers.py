@@ -88,7 +88,7 @@ async def show(ledger: Ledger, wanted: UUID | int) -> dict[str, Any]:
         "delivered": delivered,
         "decision": _recipients(entry["decision"]),
         "header": _header(info, entry["header"]),
-        "content": "kept" if entry["content_kept"] else "erased",
+        "content": _content(entry),
         "signature": _signature(entry["bus_signature"]),
         "receipts": [_receipt(found) for found in await ledger.receipts_of(entry["index"])],
         "leaf": _leaf(entry["leaf"]),
@@ -210,6 +210,13 @@ async def _others(ledger: Ledger, event_id: UUID | None) -> list[Row]:
         return []
     rows = await ledger.entries_of(event_id)
     return [{"index": found["index"], "outcome": OUTCOMES[found["outcome"]]} for found in rows]
+
+
+def _content(entry: Any) -> str | None:
+    """Whether the content is still there: of an accepted event its body, of a refused record its bytes."""
+    if entry["outcome"] in {2, 4}:
+        return None
+    return "kept" if entry["content_kept"] else "erased"
 
 
 def _recipients(decision: bytes | None) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ def publish(
         count = intake.check(source)
         notices.sum_up()
         if check:
-            say(f"{count} events could be published.")
+            say(f"{plural(count)} could be published.")
             return 0
         return _send(profile, intake, source, count, timeout, output)
 
@@ -149,6 +149,11 @@ def row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def plural(count: int) -> str:
+    """How many events, in words that fit."""
+    return f"{count:,} event{'' if count == 1 else 's'}"
+
+
 def _counted(tally: Counter[str]) -> dict[str, int]:
     return {"published": sum(tally.values()), **{name: tally[name] for name in OUTCOMES}}
 
@@ -159,7 +164,7 @@ def _conclude(tally: Counter[str], count: int) -> None:
     missing = count - sum(tally.values())
     rest = f", {missing} without a receipt: publish the same again for them" if missing else ""
     bad = tally["refused"] or tally["unknown"] or missing
-    say(f"{count} events: {told}{rest}", colour="yellow" if bad else "green")
+    say(f"{plural(count)}: {told}{rest}", colour="yellow" if bad else "green")
 
 
 @contextmanager

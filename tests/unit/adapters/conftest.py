@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -13,7 +14,7 @@ from bus.adapters.intake import Intake
 from bus.adapters.source import open_source
 from bus.events.ids import dashed
 from bus.events.jsonform import Parts, to_json
-from bus.partner.compose import Draft
+from bus.partner.compose import Draft, given_id
 from bus.partner.journal import Journal, NewEvent, Settled
 from bus.partner.profile import Profile
 from bus.testing.clock import ManualClock
@@ -82,19 +83,18 @@ class Desk:
         return told
 
     def _send(self, draft: Draft, outcome: str) -> Told:
-        parts, content = draft.event, draft.content
-        assert isinstance(parts, Parts)
+        given, content = draft.event, draft.content
         assert content is not None
-        header = parts.header
-        known = self.journal.check(header.event_id, content)
-        if known is None:
-            event = NewEvent(
-                header.event_id, content, "out.tidewave", header.thread, header.lane, b"value", b"sig", draft.item
-            )
-            self.journal.keep([event])
-            self.journal.settle([Settled(header.event_id, outcome, 1)])
-        event_json = to_json(parts.info, header, parts.body, parts.plaintext)
-        return Told(dashed(header.event_id), known is None, event_json)
+        event_id = given_id(given)
+        assert event_id is not None
+        if not isinstance(given, Parts):
+            assert self.journal.check(event_id, content) is not None
+            return Told(dashed(event_id), False, given)
+        header = given.header
+        event = NewEvent(event_id, content, "out.tidewave", header.thread, header.lane, b"value", b"sig", draft.item)
+        self.journal.keep([event])
+        self.journal.settle([Settled(event_id, outcome, 1)])
+        return Told(dashed(event_id), True, to_json(given.info, header, given.body, given.plaintext))
 
 
 class Told(NamedTuple):
@@ -102,7 +102,7 @@ class Told(NamedTuple):
 
     event_id: str
     new: bool
-    event: dict
+    event: Mapping[str, Any]
 
 
 @pytest.fixture
