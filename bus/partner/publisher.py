@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -36,6 +37,8 @@ from bus.trust.keys import KeyRing
 log: Any = structlog.get_logger("bus.partner")
 
 REFRESH_S = 60.0
+Loop = Callable[[], Awaitable[None]]
+
 BREATH = 32
 """How many events are composed before the loop's other tasks get a turn."""
 
@@ -99,11 +102,11 @@ class Publisher:
         await receipts.assign({receipts_topic(profile.organisation, lane): "latest" for lane in LANES})
         settling = stack.enter_context(Journal(profile.journal_file))
         flight = self._flight
-        loops: list[Coroutine[Any, Any, None]] = [
-            flight.receive_forever(receipts),
-            flight.settle_forever(settling),
-            flight.sweep_forever(),
-            self._learn(),
+        loops: list[Loop] = [
+            partial(flight.receive_forever, receipts),
+            partial(flight.settle_forever, settling),
+            flight.sweep_forever,
+            self._learn,
         ]
         for name in LANES:
             writer = await stack.enter_async_context(transport.writer(client_id))
@@ -117,7 +120,7 @@ class Publisher:
                 landed=flight.landed,
             )
             stack.callback(lane.close)
-            loops += [lane.prepare_forever(), lane.send_forever()]
+            loops += [lane.prepare_forever, lane.send_forever]
         stack.push_async_callback(self._stop)
         self._tasks = [asyncio.create_task(self._watched(loop)) for loop in loops]
 
@@ -136,10 +139,10 @@ class Publisher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._flight.fail(Unavailable("the publisher was closed"))
 
-    async def _watched(self, loop: Coroutine[Any, Any, None]) -> None:
+    async def _watched(self, loop: Loop) -> None:
         """Run one of the loops; what ends it ends the publisher."""
         try:
-            await loop
+            await loop()
         except BusError as error:
             self._flight.fail(error)
         except Exception as error:
