@@ -1,0 +1,1 @@
+"""``make bench``: the bus beside a bare pipe, on the same machine, in the same run."""
