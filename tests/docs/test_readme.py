@@ -1,0 +1,83 @@
+"""Whatever a page tells a newcomer to type is typed here, and what it shows is what comes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bus.sandbox.lifecycle import Sandbox
+from tests.docs.support import ROOT, blocks, environment, pages
+
+README = ROOT / "README.md"
+LEFT_OUT = ("export ", "bus sandbox down")
+"""Lines that would change the shell, or end the sandbox under the other tests."""
+
+
+def _shown() -> list[tuple[str, str]]:
+    """Each command whose output a page shows, with that output."""
+    texts = [text for page in pages() for text in blocks(page, "console")]
+    pieces = [piece for text in texts for piece in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]]
+    return [(command, output) for command, _, output in (piece.partition("\n") for piece in pieces)]
+
+
+def _typed(command: str, home: Path | None = None) -> str:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=ROOT, env=environment(home), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize(("command", "output"), _shown(), ids=[command for command, _ in _shown()])
+def test_help_is_shown_as_it_is(command: str, output: str) -> None:
+    """A page's help text is the command's own."""
+    assert _typed(command) == output
+
+
+@pytest.mark.integration
+async def test_first_five_minutes_go_as_written(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Every line of the README's shell blocks succeeds, and the second publish of one file is a repeat."""
+    lines = [line for text in blocks(README, "sh") for line in text.splitlines() if line.strip()]
+    wanted = [line.replace("/tmp/", f"{tmp_path}/") for line in lines if not line.startswith(LEFT_OUT)]
+    assert len(wanted) >= 9
+    said = [(line, _typed(line, sandbox.home.root)) for line in wanted]
+    published = [text for line, text in said if line.startswith("bus publish") and "hit.json" in line]
+    assert len(published) == 2
+    assert " accepted " in published[0]
+    assert " repeated " in published[1]
+    event_id = published[0].splitlines()[1].split()[0]
+    assert any(event_id in text for line, text in said if line.startswith("bus consume"))
+
+
+@pytest.mark.integration
+async def test_programs_of_the_readme_run_as_written(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The Publisher's example has an event accepted, and the Subscriber's example gets it."""
+    publisher, subscriber = blocks(README, "python")
+    said = _run(publisher, sandbox, tmp_path)
+    assert said.startswith("accepted ")
+    index = said.split()[1]
+    heard = _run(subscriber, sandbox, tmp_path)
+    assert re.search(rf"^{index} ok ", heard, re.MULTILINE)
+
+
+def _run(program: str, sandbox: Sandbox, folder: Path) -> str:
+    file = folder / "example.py"
+    file.write_text(program, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", file],
+        cwd=folder, env=environment(sandbox.home.root), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return done.stdout
+
+
+def test_programs_of_the_readme_are_short() -> None:
+    """An example is a screenful: what it shows is not in the noise."""
+    for program in blocks(README, "python"):
+        assert len(program.splitlines()) <= 30

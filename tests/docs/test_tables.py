@@ -1,0 +1,94 @@
+"""Tables that say the same as the code: log events, fault points, sentences of a refused start."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bus.hub.faults import POINTS
+from tests.docs.support import ROOT, first_cells
+
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
+_EVENT = re.compile(r"[a-z_]+\.[a-z_.]+")
+_CELL = re.compile(r"`([^`]+)`")
+_GAP = "…"
+
+
+def _calls() -> Iterator[ast.Call]:
+    for path in sorted((ROOT / "bus").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        yield from (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def _logged() -> set[str]:
+    """The event names that the program logs, with each branch of a conditional name."""
+    found: set[str] = set()
+    for call in _calls():
+        if isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS and call.args:
+            names = [node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.Constant)]
+            found |= {name for name in names if isinstance(name, str) and _EVENT.fullmatch(name)}
+    return found
+
+
+def _sentence(node: ast.expr) -> str:
+    """A message with each value in it as an ellipsis."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else _GAP for part in parts)
+
+
+def _in_code(page: str) -> set[str]:
+    cells = first_cells((ROOT / "docs" / page).read_text(encoding="utf-8"))
+    return {name for cell in cells for name in _CELL.findall(cell)}
+
+
+def test_every_log_event_is_listed_with_its_meaning() -> None:
+    """The table of log events names what the program logs, and nothing else."""
+    logged = _logged()
+    assert "hub.ready" in logged
+    assert _in_code("logs.md") == logged
+
+
+def test_no_log_event_carries_a_value_of_an_event() -> None:
+    """No log call passes a header, a body, a plaintext, a key or a record's value."""
+    forbidden = {"header", "body", "plaintext", "sealed", "value", "event_id", "key", "password", "dsn"}
+    for call in _calls():
+        if isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS and call.args:
+            assert not forbidden & {word.arg for word in call.keywords}, ast.unparse(call)
+
+
+def test_every_fault_point_is_described() -> None:
+    """The table of named points is that of the program."""
+    assert _in_code("faults.md") == set(POINTS)
+
+
+def test_every_refusal_to_start_has_its_place_in_the_runbook() -> None:
+    """Whatever sentence a role refuses to start with, the runbook has it, word for word."""
+    raised = {
+        _sentence(call.args[0])
+        for call in _calls()
+        if isinstance(call.func, ast.Name) and call.func.id == "StartRefused"
+    }
+    assert len(raised) >= 9
+    runbook = (ROOT / "docs" / "runbooks" / "start-refused.md").read_text(encoding="utf-8")
+    assert set(first_cells(runbook)) - {"sentence", "---"} == raised
+
+
+def test_every_role_of_the_database_is_described() -> None:
+    """ARCHITECTURE.md says what each role may do, and names no other."""
+    sql = next((ROOT / "bus" / "ledger" / "sql" / "migrations").glob("*_initial.sql")).read_text(encoding="utf-8")
+    listed = re.search(r"FOREACH role_name IN ARRAY ARRAY\[(.+?)\]", sql)
+    assert listed is not None
+    roles = set(re.findall(r"'(\w+)'", listed[1]))
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## Who may do what")[1].split("**Kafka**")[0]
+    assert {name for cell in first_cells(page) for name in _CELL.findall(cell)} == roles
+
+
+def test_tables_of_the_house_name_real_folders() -> None:
+    """Each folder of `bus` has a row in ARCHITECTURE.md."""
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## The way of one event")[0]
+    rows = {name for cell in first_cells(page) for name in _CELL.findall(cell)}
+    packages = {f"bus/{path.parent.name}/" for path in (ROOT / "bus").glob("*/__init__.py")}
+    assert packages <= rows, packages - rows
+    assert all(Path(ROOT / name).is_dir() for name in rows)
