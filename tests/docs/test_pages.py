@@ -45,6 +45,18 @@ def test_every_path_that_is_named_is_there(page: Path) -> None:
                 assert (ROOT / word).exists(), f"{word} is named and is not there"
 
 
+def test_every_test_that_is_named_is_there() -> None:
+    """A test function that a page names in code type is defined somewhere."""
+    defined = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"def (test_\w+)\(", path.read_text(encoding="utf-8"))
+    }
+    for page in pages():
+        named = {code for code in _CODE.findall(prose(page)) if re.fullmatch(r"test_\w+", code)}
+        assert named <= defined, f"{page.name}: {named - defined}"
+
+
 def test_promises_name_the_tests_that_attack_them() -> None:
     """Each promise of the README that is kept today names tests, and each of those files has tests in it."""
     rows = re.findall(r"^\| (G\d) \|.*$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
