@@ -22,9 +22,6 @@ from msgspec import Struct
 from bus.errors import SandboxError
 from bus.sandbox.home import trim_log
 
-_children: dict[int, subprocess.Popen[bytes]] = {}
-"""Started by this very process, and so ours to reap."""
-
 
 class Identity(Struct, frozen=True):
     """One process and no other: ``started`` is in clock ticks since the boot named."""
@@ -32,6 +29,10 @@ class Identity(Struct, frozen=True):
     pid: int
     started: int
     boot: str
+
+
+_children: dict[Identity, subprocess.Popen[bytes]] = {}
+"""Started by this very process, and so ours to reap."""
 
 
 class Role(Struct, frozen=True):
@@ -63,8 +64,8 @@ def identify(pid: int) -> Identity | None:
 def is_alive(identity: Identity) -> bool:
     """Whether this very process still runs."""
     alive = identify(identity.pid) == identity
-    if not alive and identity.pid in _children:
-        _children.pop(identity.pid).wait()
+    if not alive and identity in _children:
+        _children.pop(identity).wait()
     return alive
 
 
@@ -88,10 +89,11 @@ def start(role: Role, argv: Sequence[str], env: Mapping[str, str] | None = None)
             )
         except OSError as error:
             raise SandboxError(f"{role.name} cannot be run: {error}", hint=f"See {role.log}.") from error
-    _children[child.pid] = child
     identity = identify(child.pid)
     if identity is None:
+        child.wait()
         raise SandboxError(f"{role.name} ended at once", hint=log_hint(role))
+    _children[identity] = child
     return identity
 
 
