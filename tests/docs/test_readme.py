@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,32 @@ async def test_programs_of_the_readme_run_as_written(sandbox: Sandbox, tmp_path:
     index = said.split()[1]
     heard = _run(subscriber, sandbox, tmp_path)
     assert re.search(rf"^{index} ok ", heard, re.MULTILINE)
+
+
+@pytest.mark.integration
+async def test_hub_cannot_read_what_the_example_sealed(sandbox: Sandbox, tmp_path: Path) -> None:
+    """G7: the sealed hash is in no file of broker, database, hub, logs or journal; what is in the body is found."""
+    sealed, body = secrets.token_bytes(32), f"list-{secrets.token_hex(8)}"
+    program = blocks(README, "python")[0].replace('"00" * 32', f'"{sealed.hex()}"').replace("list-7", body)
+    assert _run(program, sandbox, tmp_path).startswith("accepted ")
+    stores = {name: _holding(sandbox.home.root / name, body.encode()) for name in ("kafka", "postgres", "journal")}
+    assert all(stores.values()), stores
+    for form in (sealed, sealed.hex().encode(), sealed.hex().upper().encode()):
+        assert not _holding(sandbox.home.root, form)
+
+
+def _holding(folder: Path, marker: bytes) -> list[Path]:
+    """The files that hold these bytes."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    return [path for path in files if marker in _content(path)]
+
+
+def _content(path: Path) -> bytes:
+    """A file's bytes; none if it went away meanwhile."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _run(program: str, sandbox: Sandbox, folder: Path) -> str:
