@@ -13,7 +13,7 @@ recursion. A *path* is the list of sibling hashes from the leaf to the root; *pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from hmac import compare_digest
 
@@ -136,20 +136,31 @@ def consistency_path(hashes: Sequence[bytes], old_size: int) -> list[bytes]:
     """
     if not 0 <= old_size <= len(hashes):
         raise ValueError("no such old size")
-    if old_size in {0, len(hashes)}:
+    return consistency_by_ranges(old_size, len(hashes), lambda low, high: root(hashes[low:high]))
+
+
+def consistency_by_ranges(old_size: int, new_size: int, root_of: Callable[[int, int], bytes]) -> list[bytes]:
+    """``consistency_path`` where the root over the leaves from one index to another can be told.
+
+    Args:
+        old_size: of the old tree, at most ``new_size``.
+        new_size: of the new tree.
+        root_of: root over the leaves of a range; only asked for ranges that stand under one node.
+    """
+    if old_size in {0, new_size}:
         return []
     path: list[bytes] = []
-    low, high, known = 0, len(hashes), True
+    low, high, known = 0, new_size, True
     while old_size < high:
         middle = low + split(high - low)
         if old_size <= middle:
-            path.append(root(hashes[middle:high]))
+            path.append(root_of(middle, high))
             high = middle
         else:
-            path.append(root(hashes[low:middle]))
+            path.append(root_of(low, middle))
             low, known = middle, False
     if not known:
-        path.append(root(hashes[low:high]))
+        path.append(root_of(low, high))
     return path[::-1]
 
 
