@@ -1,7 +1,8 @@
-"""How it is proved: Merkle tree, frontier and leaf. Pure, and stands alone.
+"""How it is proved: the ledger's tree, and the objects of transparency logs. Pure, and stands alone.
 
 One wire object a module, with its bytes in the docstring. A parser takes exactly one form of each object:
-it parses, re-formats and compares, and says no more than ``Malformed``.
+it parses, re-formats and compares, and says no more than ``Malformed``. The formats are those of c2sp.org, so
+other people's programs verify what is written here.
 """
 
 from __future__ import annotations
