@@ -81,11 +81,18 @@ def parse(record: Record) -> Arrival:
         record=record,
         index=index,
         seq=None if seq is None else _number(seq),
-        leaf=Leaf.decode(headers.get("bus-entry") or b""),
+        leaf=_leaf(headers.get("bus-entry")),
         value=record.value,
         withheld=None if withheld is None else withheld.decode("ascii", "replace"),
         signature=headers.get("bus-signature"),
     )
+
+
+def _leaf(found: bytes | None) -> Leaf:
+    try:
+        return Leaf.decode(found or b"")
+    except Malformed:
+        raise Malformed(UNREADABLE, "bus-entry") from None
 
 
 def _number(found: bytes | None) -> int | None:

@@ -100,6 +100,7 @@ class InLane:
         self._end: int | None = None
         self._last_seq: int | None = None
         self._last_index = -1
+        self._unreadable = 0
 
     async def begin(self, *, follow: bool) -> None:
         """Go to where the bookmark is; without ``follow``, note where the inbox ends now.
@@ -160,11 +161,12 @@ class InLane:
             if seq <= self._last_seq and (self._last_index < 0 or delivery.index <= self._last_index):
                 log.warning("subscriber.duplicate", lane=self.name, seq=seq)
                 return
-            missing = max(0, seq - self._last_seq - 1)
+            missing = max(0, seq - self._last_seq - 1 - self._unreadable)
             if missing:
                 log.error("subscriber.gap", lane=self.name, after=self._last_seq, seq=seq, missing=missing)
             elif seq <= self._last_seq:
                 log.error("subscriber.disorder", lane=self.name, after=self._last_seq, seq=seq)
+        self._unreadable = self._unreadable + 1 if seq is None else 0
         if seq is not None:
             self._last_seq = seq if self._last_seq is None else max(seq, self._last_seq)
             self._last_index = max(delivery.index, self._last_index)

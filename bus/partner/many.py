@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 
 from bus.errors import BusError, UsageError
@@ -19,6 +19,7 @@ class Run:
     def __init__(self) -> None:
         self.tally: Counter[str] = Counter()
         self.error: BusError | None = None
+        self.outcomes: deque[Outcome] = deque()
         self._under_way = 0
         self._done: asyncio.Queue[asyncio.Future[Outcome]] = asyncio.Queue()
 
@@ -32,28 +33,29 @@ class Run:
         self._under_way += 1
         ticket.outcome.add_done_callback(self._done.put_nowait)
 
-    def ready(self) -> list[Outcome]:
-        """Outcomes that are there."""
-        found: list[Outcome] = []
+    def collect(self) -> None:
+        """Put the outcomes that are there into ``outcomes``."""
         while not self._done.empty():
-            found += self._take(self._done.get_nowait())
-        return found
+            self._take(self._done.get_nowait())
 
     async def rest(self) -> AsyncIterator[Outcome]:
-        """All others, as they come."""
-        while self._under_way:
-            for outcome in self._take(await self._done.get()):
-                yield outcome
+        """All that were not handed out yet, as they come."""
+        while True:
+            while self.outcomes:
+                yield self.outcomes.popleft()
+            if not self._under_way:
+                return
+            self._take(await self._done.get())
 
-    def _take(self, future: asyncio.Future[Outcome]) -> list[Outcome]:
+    def _take(self, future: asyncio.Future[Outcome]) -> None:
         self._under_way -= 1
         error = future.exception()
         if error is not None:
             self.error = self.error or (error if isinstance(error, BusError) else BusError(str(error)))
-            return []
+            return
         outcome = future.result()
         self.tally[outcome.outcome] += 1
-        return [outcome]
+        self.outcomes.append(outcome)
 
 
 async def each(events: Iterable[Event | Draft] | AsyncIterable[Event | Draft]) -> AsyncIterator[Event | Draft]:

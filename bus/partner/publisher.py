@@ -165,6 +165,7 @@ class Publisher:
             ReceiptTimeout: it is in the journal and perhaps in the outbox, and no receipt came in time.
             NotAllowed, Unavailable: Kafka said no, or the journal cannot be written.
         """
+        await self._flight.room()
         ticket = await self._submit(Draft(event, item))
         outcome = await ticket.outcome
         if outcome.outcome == "unknown":
@@ -190,11 +191,14 @@ class Publisher:
         run = Run()
         try:
             async for event in each(events):
-                run.add(await self._submit(event if isinstance(event, Draft) else Draft(event)))
-                for outcome in run.ready():
-                    yield outcome
+                await self._flight.room()
+                run.collect()
                 if run.broken:
+                    self._flight.leave()
                     break
+                run.add(await self._submit(event if isinstance(event, Draft) else Draft(event)))
+                while run.outcomes:
+                    yield run.outcomes.popleft()
         except BusError as error:
             run.error = run.error or error
         async for outcome in run.rest():
@@ -206,8 +210,7 @@ class Publisher:
             raise ReceiptTimeout(f"{run.tally['unknown']} events have no receipt after {self._timeout_s:g} s; {known}")
 
     async def _submit(self, draft: Draft) -> Ticket:
-        """Check an event and put it on its way, once there is room."""
-        await self._flight.room()
+        """Check an event and put it on its way; there is room for it."""
         try:
             ticket = self._ticket(draft)
             if ticket.composed is not None and ticket.composed.plaintext is not None:
