@@ -9,7 +9,7 @@ import click
 
 from bus.cli.base import command, group, option
 
-ROLES = ("notary", "courier")
+ROLES = ("notary", "courier", "publisher")
 
 
 @group(lazy={"run": ("bus.cli.hub:run_roles", "Run the hub's roles, all or some, until stopped.")}, examples="""
@@ -29,12 +29,13 @@ bus hub run --config .bus/hub/hub.toml --role notary --ready-file /run/bus/notar
 @option("--config", type=click.Path(path_type=Path, dir_okay=False), required=True, envvar="BUS_HUB_CONFIG",
         help="The hub's configuration (TOML).")  # fmt: skip
 @option("--role", type=click.Choice(ROLES), multiple=True,
-        help="A role to run; may be given again.  [default: all of them]")  # fmt: skip
+        help="A role to run; may be given again.  [default: all that are configured]")  # fmt: skip
 @option("--ready-file", type=click.Path(path_type=Path, dir_okay=False),
         help="Written when every role is ready; removed at the end.")  # fmt: skip
-def run_roles(config: Path, role: tuple[str, ...], ready_file: Path | None) -> None:
+@option("--serve", is_flag=True, help="Let the publisher serve the log's files where the configuration says.")
+def run_roles(config: Path, role: tuple[str, ...], ready_file: Path | None, serve: bool) -> None:
     """Run the hub's roles until SIGTERM or Ctrl-C."""
     from bus.cli.runtime import run
-    from bus.hub.service import run as serve
+    from bus.hub.service import run as serve_roles
 
-    run(serve(config, role or ROLES, ready_file), level=logging.INFO)
+    run(serve_roles(config, role, ready_file, serve=serve), level=logging.INFO)

@@ -27,6 +27,12 @@ class _Postgres(Struct, frozen=True, forbid_unknown_fields=True):
     courier_dsn: str
 
 
+class _Publisher(Struct, frozen=True, forbid_unknown_fields=True):
+    dsn: str
+    folder: str
+    listen: str | None = None
+
+
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
     file: str
 
@@ -37,6 +43,18 @@ class _Config(Struct, frozen=True, forbid_unknown_fields=True):
     postgres: _Postgres
     keys: _File
     policy: _File | None = None
+    publisher: _Publisher | None = None
+
+
+class PublisherConfig(Struct, frozen=True):
+    """The publisher's own: its database login, its folder, and where it serves (``host:port``), if it does."""
+
+    dsn: str
+    folder: Path
+    listen: str | None
+
+    def __repr__(self) -> str:
+        return f"PublisherConfig({self.folder})"
 
 
 class HubConfig(Struct, frozen=True):
@@ -48,6 +66,7 @@ class HubConfig(Struct, frozen=True):
     courier_dsn: str
     key_file: Path
     policy_file: Path | None
+    publisher: PublisherConfig | None = None
 
     def __repr__(self) -> str:
         return f"HubConfig({self.origin!r})"
@@ -84,4 +103,9 @@ class HubConfig(Struct, frozen=True):
             courier_dsn=config.postgres.courier_dsn,
             key_file=path.parent / config.keys.file,
             policy_file=None if config.policy is None else path.parent / config.policy.file,
+            publisher=None if config.publisher is None else _publisher(config.publisher, path.parent),
         )
+
+
+def _publisher(table: _Publisher, beside: Path) -> PublisherConfig:
+    return PublisherConfig(table.dsn, beside / table.folder, table.listen)

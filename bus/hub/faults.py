@@ -20,6 +20,10 @@ POINTS = (
     "courier.read",
     "courier.commit.before",
     "courier.commit.after",
+    "publisher.tiles.written",
+    "publisher.signed.before",
+    "publisher.signed.after",
+    "publisher.published",
 )
 
 _spec = os.environ.get("BUS_FAULT", "")

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from msgspec import Struct
@@ -22,24 +22,37 @@ from bus.ledger.store import reachable_error
 
 log: Any = structlog.get_logger("bus.hub.service")
 
-ROLES = ("notary", "courier")
+ROLES = ("notary", "courier", "publisher")
 RESTART_MIN_S = 0.2
 RESTART_MAX_S = 5.0
+
+
+class Runner(Protocol):
+    """What a role is made of: runs until the first doubt, and says when it works."""
+
+    ready: asyncio.Event
+
+    async def run(self) -> None:
+        """Run until cancelled; an error ends it."""
+        ...
 
 
 class _Worker(Struct, frozen=True):
     """One restartable part of a role: makes a new runner each time."""
 
     name: str
-    make: Callable[[], Notary | Courier]
+    make: Callable[[], Runner]
 
 
-async def run(config_path: Path, roles: Sequence[str] = ROLES, ready_file: Path | None = None) -> None:
+async def run(
+    config_path: Path, roles: Sequence[str] = (), ready_file: Path | None = None, *, serve: bool = False
+) -> None:
     """Run roles of a hub in this process until SIGTERM or SIGINT.
 
     Args:
         config_path: the hub's TOML file.
-        roles: which of :data:`ROLES`; all for a small hub.
+        roles: which of :data:`ROLES`; without any, all that the configuration speaks of.
+        serve: let the publisher serve the log's files too, where the configuration says.
         ready_file: written (with this process's id) once every role is working for the first time.
 
     Raises:
@@ -50,7 +63,7 @@ async def run(config_path: Path, roles: Sequence[str] = ROLES, ready_file: Path 
     if unknown:
         raise UsageError(f"there is no role {', '.join(sorted(unknown))}", hint=f"Roles are {', '.join(ROLES)}.")
     config = HubConfig.load(config_path)
-    workers = _workers(config, roles)
+    workers = _workers(config, roles or _configured(config), serve=serve)
     ready = [asyncio.Event() for _ in workers]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -81,12 +94,20 @@ async def _until_stopped(stopper: asyncio.Task[Any], tasks: Sequence[asyncio.Tas
                 task.result()
 
 
-def _workers(config: HubConfig, roles: Sequence[str]) -> list[_Worker]:
+def _configured(config: HubConfig) -> Sequence[str]:
+    return ROLES if config.publisher is not None else ROLES[:2]
+
+
+def _workers(config: HubConfig, roles: Sequence[str], *, serve: bool) -> list[_Worker]:
     workers: list[_Worker] = []
     if "notary" in roles:
         workers.append(_Worker("notary", lambda: Notary(config)))
     if "courier" in roles:
         workers += [_Worker(f"courier.{lane}", lambda lane=lane: Courier(config, lane)) for lane in LANES]
+    if "publisher" in roles:
+        from bus.hub.publishing import Published  # noqa: PLC0415 - the web server is loaded by this role alone
+
+        workers.append(_Worker("publisher", lambda: Published(config, serve=serve)))
     return workers
 
 

@@ -102,3 +102,19 @@ FROM ledger.entry WHERE index >= $1 AND index <= $2 ORDER BY index;
 -- make_partitions --
 -- Makes the partitions that will be needed soon.
 SELECT ledger.make_partitions();
+
+-- committed --
+-- The size and root that are durable: what may be published.
+SELECT size, root FROM ledger.head;
+
+-- leaves --
+-- The leaves of a range, in order: the publisher hashes them itself and believes no stored hash.
+SELECT leaf FROM ledger.entry WHERE index >= $1 AND index < $2 ORDER BY index;
+
+-- save_checkpoint --
+-- Keeps a checkpoint as it was signed; of one size there is one.
+INSERT INTO ledger.checkpoint (size, note, signed_at) VALUES ($1, $2, clock_timestamp()) ON CONFLICT DO NOTHING;
+
+-- save_cosignature --
+-- Keeps a witness's first cosignature of a checkpoint.
+INSERT INTO ledger.cosignature (size, witness, line) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;

@@ -29,7 +29,7 @@ def world() -> World:
 
 
 def hit(
-    world: World, issuer: str = "pixelpost", audience: tuple[str, ...] = ("lighthouse",), **header: object
+    world: World, issuer: str = "pixelpost", audience: tuple[str, ...] = ("lighthouse",), **header: Any
 ) -> Outgoing:
     """A record with a hash hit."""
     return world.forge.record(issuer, world.forge.event(issuer, audience, **header))

@@ -1,0 +1,271 @@
+"""The publisher: turns what is committed into tiles and signed checkpoints, and asks the witnesses to cosign.
+
+A process and a key of its own. Its order is what makes it safe: read the committed head; write the tiles and flush
+them to disk; prove that the tree continues the last one signed; note durably what is about to be signed, outside
+Postgres; only then sign, and collect cosignatures. It believes no stored hash: it hashes every leaf itself, and the
+root must come out as the head's. A database that is older than what was signed, or says something else, stops it.
+
+Files below its folder::
+
+    log/                what is served, see bus.hub.tilefiles
+    checkpoints/<size>  every checkpoint that was ever signed, with the cosignatures it got
+    last-signed         the text of the last checkpoint, durable before it was signed
+    log.key, log.vkey   the signing key (0600) and its public half
+    policy              whose cosignatures make a checkpoint public (c2sp.org/tlog-policy)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import structlog
+
+from bus.errors import LedgerError, Malformed, StartRefused, Unavailable, UsageError
+from bus.hub import faults
+from bus.hub.config import HubConfig, PublisherConfig
+from bus.hub.tilefiles import RightEdge, prune_partials, write_durable, write_files
+from bus.ledger.sql import QUERIES
+from bus.ledger.store import connect
+from bus.tlog.checkpoint import Checkpoint
+from bus.tlog.frontier import SUBTREE_SIZE
+from bus.tlog.note import Note, Signature, decode_signatures, sign_note
+from bus.tlog.policy import Policy, Witness
+from bus.tlog.tile import Tile
+from bus.tlog.tiletree import TileTree
+from bus.tlog.vkey import Kind, NoteKey
+from bus.witness.client import WitnessConflict, WitnessRefused, add_checkpoint
+
+log: Any = structlog.get_logger("bus.hub.publisher")
+
+CHUNK = 4096
+EVERY_S = 1.0
+"""A checkpoint at most each second, and none without growth …"""
+RENEW_S = 60.0
+"""… except each minute, so that the newest carries a fresh time of its witnesses."""
+KEEP_COSIGNATURE_S = 30.0
+"""A cosignature that comes later is thrown away: its time would say that entries were added later than they were."""
+
+
+class LogPublisher:
+    """One publisher's life, from the last checkpoint it signed to the first doubt."""
+
+    def __init__(self, config: HubConfig) -> None:
+        if config.publisher is None:
+            raise UsageError("the hub's configuration has no [publisher]", hint="See docs/publisher.md.")
+        self._origin = config.origin
+        self._config: PublisherConfig = config.publisher
+        self._folder = config.publisher.folder
+        self._log_folder = self._folder / "log"
+        self._key = load_key(self._folder / "log.key", config.origin)
+        self._policy = load_policy(self._folder / "policy")
+        self._witnessed: dict[str, int] = {}
+        self._renewed_at = 0.0
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Publish until cancelled.
+
+        Raises:
+            StartRefused: the ledger is not a continuation of what was signed.
+            LedgerError: the entries do not lead to the head's root.
+            Unavailable: Postgres is away.
+        """
+        connection = await connect(self._config.dsn, "publisher")
+        try:
+            edge = await self._resume(connection)
+            log.info("publisher.started", size=edge.size)
+            async with aiohttp.ClientSession() as session:
+                while True:
+                    await self._publish(connection, session, edge)
+                    self.ready.set()
+                    await asyncio.sleep(EVERY_S)
+        finally:
+            connection.terminate()
+
+    # --- starting ----------------------------------------------------------------------------------------------
+
+    async def _resume(self, connection: Any) -> RightEdge:
+        """The tree that was last signed, read again from the ledger; it must still lead to the root that was signed."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "checkpoints").mkdir(exist_ok=True)
+        self._log_folder.mkdir(exist_ok=True)
+        signed = last_signed(self._folder)
+        size = 0 if signed is None else signed.size
+        committed = await connection.fetchrow(QUERIES["committed"])
+        if committed["size"] < size:
+            raise StartRefused(
+                f"the ledger has {committed['size']} entries, but a checkpoint of {size} was signed: it is older"
+            )
+        full = size // SUBTREE_SIZE
+        rows = await connection.fetch(QUERIES["subtrees"], 0, full)
+        tail = await connection.fetch(QUERIES["leaves"], full * SUBTREE_SIZE, size)
+        edge = RightEdge([row["hash"] for row in rows], [row["leaf"] for row in tail])
+        if signed is not None and (edge.size != size or edge.frontier.root() != signed.root):
+            raise StartRefused(f"the ledger does not lead to the root that was signed at size {size}")
+        return edge
+
+    # --- one round ---------------------------------------------------------------------------------------------
+
+    async def _publish(self, connection: Any, session: aiohttp.ClientSession, edge: RightEdge) -> None:
+        """Tiles, then the signature, then the witnesses; nothing if nothing has grown and the newest is fresh."""
+        head = await connection.fetchrow(QUERIES["committed"])
+        fresh = time.monotonic() - self._renewed_at < RENEW_S
+        if head["size"] == 0 or (head["size"] == edge.size and fresh):
+            return
+        while edge.size < head["size"]:
+            await self._grow(connection, edge, min(edge.size + CHUNK, head["size"]))
+        if edge.frontier.root() != head["root"]:
+            raise LedgerError(f"the entries do not lead to the head's root at size {edge.size}: nothing is published")
+        note = await self._sign(Checkpoint(self._origin, edge.size, edge.frontier.root()))
+        await connection.execute(QUERIES["save_checkpoint"], edge.size, note.encode())
+        await self._witness(connection, session, note, edge.size)
+        self._renewed_at = time.monotonic()
+
+    async def _grow(self, connection: Any, edge: RightEdge, size: int) -> None:
+        rows = await connection.fetch(QUERIES["leaves"], edge.size, size)
+        if len(rows) != size - edge.size:
+            raise LedgerError(f"entries between {edge.size} and {size} are missing")
+        files = edge.grow([row["leaf"] for row in rows])
+        await asyncio.to_thread(write_files, self._log_folder, files)
+        await asyncio.to_thread(prune_partials, self._log_folder, files)
+        faults.at("publisher.tiles.written")
+
+    async def _sign(self, checkpoint: Checkpoint) -> Note:
+        """Note durably what will be signed, then sign: Ed25519 gives the same bytes again after a crash."""
+        text = checkpoint.encode()
+        faults.at("publisher.signed.before")
+        await asyncio.to_thread(write_durable, self._folder / "last-signed", text)
+        faults.at("publisher.signed.after")
+        note = Note(text, (sign_note(text, self._key),))
+        await asyncio.to_thread(self._keep, "checkpoint.unwitnessed", checkpoint.size, note)
+        faults.at("publisher.published")
+        return note
+
+    def _keep(self, name: str, size: int, note: Note) -> None:
+        data = note.encode()
+        write_durable(self._folder / "checkpoints" / str(size), data)
+        write_durable(self._log_folder / name, data)
+
+    # --- witnesses ---------------------------------------------------------------------------------------------
+
+    async def _witness(self, connection: Any, session: aiohttp.ClientSession, note: Note, size: int) -> None:
+        """Ask every witness of the policy; a checkpoint with a quorum becomes the public one."""
+        begun = time.monotonic()
+        asked = [self._ask(session, witness, note, size) for witness in self._policy.witnesses if witness.url]
+        answers = [line for lines in await asyncio.gather(*asked) for line in lines]
+        if time.monotonic() - begun > KEEP_COSIGNATURE_S:
+            log.warning("publisher.cosignatures_late", size=size)
+            return
+        cosigned = note.with_signatures(answers)
+        judgement = self._policy.judge(cosigned)
+        for found in judgement.cosigned:
+            line = next(s for s in answers if s.name == found.witness.key.name)
+            await connection.execute(QUERIES["save_cosignature"], size, found.witness.name, line.encode())
+        if not judgement.has_quorum:
+            log.warning("publisher.no_quorum", size=size, cosigned=len(judgement.cosigned))
+            return
+        await asyncio.to_thread(self._keep, "checkpoint", size, cosigned)
+        log.debug("publisher.published", size=size, cosigned=len(judgement.cosigned))
+
+    async def _ask(
+        self, session: aiohttp.ClientSession, witness: Witness, note: Note, size: int
+    ) -> Sequence[Signature]:
+        """One witness's cosignatures; nothing where it is away. A witness that is ahead of us stops the publisher."""
+        for _ in range(2):
+            old = self._witnessed.get(witness.name, 0)
+            try:
+                proof = await asyncio.to_thread(self._consistency, old, size)
+                lines = await add_checkpoint(session, witness.url, old=old, proof=proof, note=note.encode())
+            except WitnessConflict as conflict:
+                if conflict.size > size:
+                    raise StartRefused(
+                        f"witness {witness.name} has cosigned {conflict.size} entries, we have {size}: we rolled back"
+                    ) from conflict
+                self._witnessed[witness.name] = conflict.size
+                continue
+            except (WitnessRefused, Unavailable, Malformed) as error:
+                log.warning("publisher.witness_failed", witness=witness.name, error=error.message)
+                return ()
+            return self._valid(witness, note, size, lines)
+        return ()
+
+    def _valid(self, witness: Witness, note: Note, size: int, lines: Sequence[str]) -> Sequence[Signature]:
+        """The cosignatures that are this witness's and hold."""
+        try:
+            signatures = decode_signatures("".join(f"{line}\n" for line in lines).encode())
+            verified = note.with_signatures(signatures).verified([witness.key])
+        except Malformed as error:
+            log.warning("publisher.witness_failed", witness=witness.name, error=error.message)
+            return ()
+        self._witnessed[witness.name] = size
+        return [signature for _, signature in verified]
+
+    def _consistency(self, old: int, size: int) -> list[bytes]:
+        """The proof that the tree continues the one a witness knows, from our own tiles."""
+        return TileTree(size, self._read_tile).consistency_path(old)
+
+    def _read_tile(self, tile: Tile) -> bytes:
+        return (self._log_folder / tile.path).read_bytes()
+
+
+def load_key(path: Path, origin: str) -> NoteKey:
+    """The log's key, made at the first start; its public half stands beside it in ``log.vkey``.
+
+    Raises:
+        UsageError: the file is no such key, or another log's.
+    """
+    if not path.is_file():
+        import secrets  # noqa: PLC0415 - once in a log's life
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        key = NoteKey(origin, Kind.ED25519, secrets.token_bytes(32))
+        path.touch(mode=0o600)
+        write_durable(path, f"{key.encode()}\n".encode())
+        path.chmod(0o600)
+    try:
+        key = NoteKey.decode(path.read_text(encoding="ascii").strip())
+    except (Malformed, ValueError) as error:
+        raise UsageError(f"{path} is not a log's key") from error
+    if key.verifier.name != origin:
+        raise UsageError(f"{path} is the key of another log")
+    vkey = path.with_suffix(".vkey")
+    if not vkey.is_file():
+        write_durable(vkey, f"{key.verifier.encode()}\n".encode())
+    return key
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy of the publisher's folder.
+
+    Raises:
+        UsageError: it is missing, or no policy.
+    """
+    try:
+        return Policy.parse(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="See docs/publisher.md.") from error
+    except Malformed as error:
+        raise UsageError(f"{path} is not a policy: {error.detail}") from error
+
+
+def last_signed(folder: Path) -> Checkpoint | None:
+    """What was last signed, or was about to be; None before the first time.
+
+    Raises:
+        StartRefused: there are checkpoints, but the note of the last one is gone or unreadable.
+    """
+    path = folder / "last-signed"
+    try:
+        return Checkpoint.decode(path.read_bytes())
+    except FileNotFoundError:
+        kept = [int(p.name) for p in (folder / "checkpoints").glob("[0-9]*")]
+        if kept:
+            raise StartRefused(f"{path} is gone, but a checkpoint of {max(kept)} entries was signed") from None
+        return None
+    except Malformed as error:
+        raise StartRefused(f"{path} is unreadable") from error
