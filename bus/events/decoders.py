@@ -104,17 +104,18 @@ _NATION_2_2 = (2, 2, _match_nation)
 _match_basis = re.compile(PATTERNS["basis"], re.ASCII).fullmatch
 _SEEN_BASIS_4_58: dict[bytes, str] = {}
 _BASIS_4_58 = (4, 58, _match_basis)
-_match_text = re.compile(PATTERNS["text"], re.ASCII).fullmatch
-_match_ref = re.compile(PATTERNS["ref"], re.ASCII).fullmatch
-_match_language = re.compile(PATTERNS["language"], re.ASCII).fullmatch
-_SEEN_LANGUAGE_2_35: dict[bytes, str] = {}
-_LANGUAGE_2_35 = (2, 35, _match_language)
-_match_version = re.compile(PATTERNS["version"], re.ASCII).fullmatch
-_SEEN_VERSION_1_32: dict[bytes, str] = {}
-_VERSION_1_32 = (1, 32, _match_version)
 _match_topic = re.compile(PATTERNS["topic"], re.ASCII).fullmatch
 _SEEN_TOPIC_3_63: dict[bytes, str] = {}
 _TOPIC_3_63 = (3, 63, _match_topic)
+_match_text = re.compile(PATTERNS["text"], re.ASCII).fullmatch
+_match_agreement = re.compile(PATTERNS["agreement"], re.ASCII).fullmatch
+_match_ref = re.compile(PATTERNS["ref"], re.ASCII).fullmatch
+_match_version = re.compile(PATTERNS["version"], re.ASCII).fullmatch
+_SEEN_VERSION_1_32: dict[bytes, str] = {}
+_VERSION_1_32 = (1, 32, _match_version)
+_match_language = re.compile(PATTERNS["language"], re.ASCII).fullmatch
+_SEEN_LANGUAGE_2_35: dict[bytes, str] = {}
+_LANGUAGE_2_35 = (2, 35, _match_language)
 _LENGTHS_HASH: dict[str, int] = {"MD5": 16, "SHA1": 20, "SHA256": 32, "PDQ": 32, "VPDQ": 32, "PDNA": 144, "VIDENTIFIER": 0, "TMK_PDQF": 0, "SSVH_PDNA": 0, "SSVH_SAFER_HASH": 0}
 _LENGTHS_KEYREGISTEREDBODY: dict[str, int] = {"signing": 32, "sealing": 1216}
 
@@ -484,70 +485,67 @@ def decode_Header(b: bytes, p: int) -> tuple[t.Header, int]:
     return t.Header(nonce, event_id, hub, issuer, thread, lane, on_behalf_of, step, about, supersedes, causes, case, issued_at, effect_at, addressee, deadline, due_at, audience, audit_nations, handling, source_eval, info_eval, purpose, compulsion, source_kind, legal_basis, compartment, priority, retain_until, preserve_until), p
 
 
-def decode_AcknowledgementBody(b: bytes, p: int, step: str) -> tuple[t.AcknowledgementBody, int]:
-    """Body of Acknowledgement."""
+def decode_LogContinuedBody(b: bytes, p: int, step: str) -> tuple[t.LogContinuedBody, int]:
+    """Body of LogContinued."""
     salt = b[p : p + 32]
+    p += 32
+    if b[p] > 127:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 128:
+            raise _length(b, p, "body.old_origin")
+        p = q
+        q = p + (n >> 1)
+        old_origin = b[p:q].decode()
+        if _match_origin(old_origin) is None:
+            raise Malformed("field-pattern", "body.old_origin")
+    else:
+        q = p + 1 + (b[p] >> 1)
+        old_origin = _SEEN_ORIGIN_1_64.get(b[p:q]) or _miss(b, p, q, _SEEN_ORIGIN_1_64, _ORIGIN_1_64, "body.old_origin")
+    p = q
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 18446744073709551614:
+        raise Malformed("field-bounds", "body.old_size")
+    old_size = n >> 1
+    old_root = b[p : p + 32]
     p += 32
     u = b[p]
     p += 1
     if u == 0:
-        reason = None
-    elif u == 2:
-        q = p + 1 + (b[p] >> 1)
-        reason = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.reason")
-        p = q
-    else:
-        raise Malformed("non-canonical", "body.reason")
-    u = b[p]
-    p += 1
-    if u == 0:
-        use = None
-    elif u == 2:
-        q = p + 1 + (b[p] >> 1)
-        use = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.use")
-        p = q
-    else:
-        raise Malformed("non-canonical", "body.use")
-    u = b[p]
-    p += 1
-    if u == 0:
-        duplicate_of = None
-    elif u == 2:
-        duplicate_of = b[p : p + 16]
-        p += 16
-    else:
-        raise Malformed("non-canonical", "body.duplicate_of")
-    u = b[p]
-    p += 1
-    if u == 0:
-        views_avoided = None
+        lost_first = None
     elif u == 2:
         n = b[p]
         p += 1
         if n > 127:
             n, p = _varint(b, p - 1)
-        if n & 1 or n > 4294967294:
-            raise Malformed("field-bounds", "body.views_avoided")
-        views_avoided = n >> 1
+        if n & 1 or n > 18446744073709551614:
+            raise Malformed("field-bounds", "body.lost_first")
+        lost_first = n >> 1
     else:
-        raise Malformed("non-canonical", "body.views_avoided")
+        raise Malformed("non-canonical", "body.lost_first")
     u = b[p]
     p += 1
     if u == 0:
-        actions_undone = None
+        lost_last = None
     elif u == 2:
         n = b[p]
         p += 1
         if n > 127:
             n, p = _varint(b, p - 1)
-        if n & 1 or n > 4294967294:
-            raise Malformed("field-bounds", "body.actions_undone")
-        actions_undone = n >> 1
+        if n & 1 or n > 18446744073709551614:
+            raise Malformed("field-bounds", "body.lost_last")
+        lost_last = n >> 1
     else:
-        raise Malformed("non-canonical", "body.actions_undone")
-    if step in {"cannot", "rejected", "returned"} and reason is None:
-        raise Malformed("field-missing", "body.reason")
-    return t.AcknowledgementBody(salt, reason, use, duplicate_of, views_avoided, actions_undone), p
+        raise Malformed("non-canonical", "body.lost_last")
+    q = p + 1 + (b[p] >> 1)
+    reason = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.reason")
+    p = q
+    return t.LogContinuedBody(salt, old_origin, old_size, old_root, lost_first, lost_last, reason), p
 
 
 def decode_Wrap(b: bytes, p: int) -> tuple[t.Wrap, int]:
@@ -615,6 +613,1833 @@ def decode_Sealed(b: bytes, p: int) -> tuple[t.Sealed, int]:
     ct = b[p:q]
     p = q
     return t.Sealed(suite, audience_key_id, wraps, ct), p
+
+
+def decode_GapBody(b: bytes, p: int, step: str) -> tuple[t.GapBody, int]:
+    """Body of Gap."""
+    salt = b[p : p + 32]
+    p += 32
+    q = p + 1 + (b[p] >> 1)
+    topic = _SEEN_TOPIC_3_63.get(b[p:q]) or _miss(b, p, q, _SEEN_TOPIC_3_63, _TOPIC_3_63, "body.topic")
+    p = q
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 4294967294:
+        raise Malformed("field-bounds", "body.partition")
+    partition = n >> 1
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 18446744073709551614:
+        raise Malformed("field-bounds", "body.first_offset")
+    first_offset = n >> 1
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 18446744073709551614:
+        raise Malformed("field-bounds", "body.last_offset")
+    last_offset = n >> 1
+    q = p + 1 + (b[p] >> 1)
+    reason = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.reason")
+    p = q
+    return t.GapBody(salt, topic, partition, first_offset, last_offset, reason), p
+
+
+def decode_ErasureBody(b: bytes, p: int, step: str) -> tuple[t.ErasureBody, int]:
+    """Body of Erasure."""
+    salt = b[p : p + 32]
+    event = b[p + 32 : p + 48]
+    p += 48
+    u = b[p]
+    p += 1
+    if u == 0:
+        ground = None
+    elif u == 2:
+        q = p + 1 + (b[p] >> 1)
+        ground = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.ground")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.ground")
+    u = b[p]
+    p += 1
+    if u == 0:
+        preservation = None
+    elif u == 2:
+        preservation = b[p : p + 16]
+        p += 16
+    else:
+        raise Malformed("non-canonical", "body.preservation")
+    u = b[p]
+    p += 1
+    if u == 0:
+        erased_everywhere_by = None
+    elif u == 2:
+        n = _from_bytes(b[p : p + 8], "little")
+        if n & 0x8080808080808081 == 0x0080808080808080 and n > 0x00FFFFFFFFFFFFFF:
+            n &= 0x7F7F7F7F7F7F7F7F
+            n = (n & 0x007F007F007F007F) | ((n & 0x7F007F007F007F00) >> 1)
+            n = (n & 0x00003FFF00003FFF) | ((n & 0x3FFF00003FFF0000) >> 2)
+            erased_everywhere_by = (n & 0x0FFFFFFF) >> 1 | (n >> 32) << 27
+            p += 8
+        else:
+            n, p = _varint(b, p)
+            if n & 1 or n > 506804601599999998:
+                raise Malformed("field-bounds", "body.erased_everywhere_by")
+            erased_everywhere_by = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.erased_everywhere_by")
+    if step == "requested" and ground is None:
+        raise Malformed("field-missing", "body.ground")
+    if step == "blocked_by_hold" and preservation is None:
+        raise Malformed("field-missing", "body.preservation")
+    if step == "live_done" and erased_everywhere_by is None:
+        raise Malformed("field-missing", "body.erased_everywhere_by")
+    return t.ErasureBody(salt, event, ground, preservation, erased_everywhere_by), p
+
+
+def decode_OverdueBody(b: bytes, p: int, step: str) -> tuple[t.OverdueBody, int]:
+    """Body of Overdue."""
+    salt = b[p : p + 32]
+    p += 32
+    q = p + 1 + (b[p] >> 1)
+    deadline = _SEEN_SLUG_2_40.get(b[p:q]) or _miss(b, p, q, _SEEN_SLUG_2_40, _SLUG_2_40, "body.deadline")
+    p = q
+    n = _from_bytes(b[p : p + 8], "little")
+    if n & 0x8080808080808081 == 0x0080808080808080 and n > 0x00FFFFFFFFFFFFFF:
+        n &= 0x7F7F7F7F7F7F7F7F
+        n = (n & 0x007F007F007F007F) | ((n & 0x7F007F007F007F00) >> 1)
+        n = (n & 0x00003FFF00003FFF) | ((n & 0x3FFF00003FFF0000) >> 2)
+        due_at = (n & 0x0FFFFFFF) >> 1 | (n >> 32) << 27
+        p += 8
+    else:
+        n, p = _varint(b, p)
+        if n & 1 or n > 506804601599999998:
+            raise Malformed("field-bounds", "body.due_at")
+        due_at = n >> 1
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 18446744073709551614:
+        raise Malformed("field-bounds", "body.late_s")
+    late_s = n >> 1
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 18446744073709551614:
+        raise Malformed("field-bounds", "body.paused_s")
+    paused_s = n >> 1
+    u = b[p]
+    p += 1
+    if u == 0:
+        excuse = None
+    elif u == 2:
+        q = p + 1 + (b[p] >> 1)
+        excuse = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.excuse")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.excuse")
+    if step == "excused" and excuse is None:
+        raise Malformed("field-missing", "body.excuse")
+    return t.OverdueBody(salt, deadline, due_at, late_s, paused_s, excuse), p
+
+
+def decode_AccessRecordedBody(b: bytes, p: int, step: str) -> tuple[t.AccessRecordedBody, int]:
+    """Body of AccessRecorded."""
+    salt = b[p : p + 32]
+    p += 32
+    q = p + 1 + (b[p] >> 1)
+    mandate = _SEEN_SLUG_2_40.get(b[p:q]) or _miss(b, p, q, _SEEN_SLUG_2_40, _SLUG_2_40, "body.mandate")
+    p = q
+    u = b[p]
+    p += 1
+    if u == 0:
+        question = None
+    elif u == 2:
+        q = p + 1 + (b[p] >> 1)
+        question = _SEEN_SLUG_2_40.get(b[p:q]) or _miss(b, p, q, _SEEN_SLUG_2_40, _SLUG_2_40, "body.question")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.question")
+    u = b[p]
+    p += 1
+    if u == 0:
+        query = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 8000:
+            raise _length(b, p, "body.query")
+        p = q
+        q = p + (n >> 1)
+        query = b[p:q].decode()
+        p = q
+        if _match_text(query) is None:
+            raise Malformed("field-pattern", "body.query")
+    else:
+        raise Malformed("non-canonical", "body.query")
+    q = p + 1 + (b[p] >> 1)
+    purpose = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.purpose")
+    p = q
+    reader_key_id = b[p : p + 32]
+    p += 32
+    u = b[p]
+    if u == 0:
+        exported = None
+        p += 1
+    else:
+        n = b[p + 1]
+        if u != 2 or n > 1:
+            raise Malformed("non-canonical", "body.exported")
+        exported = n == 1
+        p += 2
+    return t.AccessRecordedBody(salt, mandate, question, query, purpose, reader_key_id, exported), p
+
+
+def decode_PolicyAdoptedBody(b: bytes, p: int, step: str) -> tuple[t.PolicyAdoptedBody, int]:
+    """Body of PolicyAdopted."""
+    salt = b[p : p + 32]
+    p += 32
+    q = p + 1 + (b[p] >> 1)
+    kind = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.kind")
+    p = q
+    q = p + 1 + (b[p] >> 1)
+    name = _SEEN_SLUG_2_40.get(b[p:q]) or _miss(b, p, q, _SEEN_SLUG_2_40, _SLUG_2_40, "body.name")
+    p = q
+    digest = b[p : p + 32]
+    p += 32
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n < 2 or n > 128:
+        raise Malformed("field-bounds", "body.part")
+    part = n >> 1
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n < 2 or n > 128:
+        raise Malformed("field-bounds", "body.parts")
+    parts = n >> 1
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n < 2 or n > 14000:
+        raise _length(b, p, "body.text")
+    p = q
+    q = p + (n >> 1)
+    text = b[p:q].decode()
+    p = q
+    if _match_text(text) is None:
+        raise Malformed("field-pattern", "body.text")
+    return t.PolicyAdoptedBody(salt, kind, name, digest, part, parts, text), p
+
+
+def decode_AgreementEndedBody(b: bytes, p: int, step: str) -> tuple[t.AgreementEndedBody, int]:
+    """Body of AgreementEnded."""
+    salt = b[p : p + 32]
+    p += 32
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n < 6 or n > 64:
+        raise _length(b, p, "body.agreement")
+    p = q
+    q = p + (n >> 1)
+    agreement = b[p:q].decode()
+    p = q
+    if _match_agreement(agreement) is None:
+        raise Malformed("field-pattern", "body.agreement")
+    q = p + 1 + (b[p] >> 1)
+    reason = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.reason")
+    p = q
+    return t.AgreementEndedBody(salt, agreement, reason), p
+
+
+def decode_AgreementConcludedBody(b: bytes, p: int, step: str) -> tuple[t.AgreementConcludedBody, int]:
+    """Body of AgreementConcluded."""
+    salt = b[p : p + 32]
+    p += 32
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n < 6 or n > 64:
+        raise _length(b, p, "body.agreement")
+    p = q
+    q = p + (n >> 1)
+    agreement = b[p:q].decode()
+    p = q
+    if _match_agreement(agreement) is None:
+        raise Malformed("field-pattern", "body.agreement")
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n > 128:
+        raise _length(b, p, "body.members")
+    p = q
+    if n == 0:
+        raise Malformed("field-bounds", "body.members")
+    else:
+        members_items: list[str] = []
+        members_last = ""
+        for _ in range(n >> 1):
+            q = p + 1 + (b[p] >> 1)
+            members_item = _SEEN_ORG_2_31.get(b[p:q]) or _miss(b, p, q, _SEEN_ORG_2_31, _ORG_2_31, "body.members[]")
+            p = q
+            if members_item <= members_last:
+                raise Malformed("non-canonical", "body.members: order")
+            members_last = members_item
+            members_items.append(members_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.members")
+        p += 1
+        members = tuple(members_items)
+    n = b[p]
+    if n & 1 or n > 16:
+        raise _length(b, p, "body.families")
+    p += 1
+    if n == 0:
+        families = ()
+    else:
+        families_items: list[str] = []
+        families_last = ""
+        for _ in range(n >> 1):
+            q = p + 1 + (b[p] >> 1)
+            families_item = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.families[]")
+            p = q
+            if families_item <= families_last:
+                raise Malformed("non-canonical", "body.families: order")
+            families_last = families_item
+            families_items.append(families_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.families")
+        p += 1
+        families = tuple(families_items)
+    n = b[p]
+    if n & 1 or n > 16:
+        raise _length(b, p, "body.compartments")
+    p += 1
+    if n == 0:
+        compartments = ()
+    else:
+        compartments_items: list[str] = []
+        compartments_last = ""
+        for _ in range(n >> 1):
+            q = p + 1 + (b[p] >> 1)
+            compartments_item = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.compartments[]")
+            p = q
+            if compartments_item <= compartments_last:
+                raise Malformed("non-canonical", "body.compartments: order")
+            compartments_last = compartments_item
+            compartments_items.append(compartments_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.compartments")
+        p += 1
+        compartments = tuple(compartments_items)
+    n = b[p]
+    if n & 1 or n > 16:
+        raise _length(b, p, "body.purposes")
+    p += 1
+    if n == 0:
+        purposes = ()
+    else:
+        purposes_items: list[str] = []
+        purposes_last = ""
+        for _ in range(n >> 1):
+            q = p + 1 + (b[p] >> 1)
+            purposes_item = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.purposes[]")
+            p = q
+            if purposes_item <= purposes_last:
+                raise Malformed("non-canonical", "body.purposes: order")
+            purposes_last = purposes_item
+            purposes_items.append(purposes_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.purposes")
+        p += 1
+        purposes = tuple(purposes_items)
+    n = b[p]
+    if n & 1 or n > 16:
+        raise _length(b, p, "body.legal_basis")
+    p += 1
+    if n == 0:
+        legal_basis = ()
+    else:
+        legal_basis_items: list[str] = []
+        legal_basis_last = ""
+        for _ in range(n >> 1):
+            q = p + 1 + (b[p] >> 1)
+            legal_basis_item = _SEEN_BASIS_4_58.get(b[p:q]) or _miss(b, p, q, _SEEN_BASIS_4_58, _BASIS_4_58, "body.legal_basis[]")
+            p = q
+            if legal_basis_item <= legal_basis_last:
+                raise Malformed("non-canonical", "body.legal_basis: order")
+            legal_basis_last = legal_basis_item
+            legal_basis_items.append(legal_basis_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.legal_basis")
+        p += 1
+        legal_basis = tuple(legal_basis_items)
+    q = p + 1 + (b[p] >> 1)
+    onward = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.onward")
+    p = q
+    n = _from_bytes(b[p : p + 8], "little")
+    if n & 0x8080808080808081 == 0x0080808080808080 and n > 0x00FFFFFFFFFFFFFF:
+        n &= 0x7F7F7F7F7F7F7F7F
+        n = (n & 0x007F007F007F007F) | ((n & 0x7F007F007F007F00) >> 1)
+        n = (n & 0x00003FFF00003FFF) | ((n & 0x3FFF00003FFF0000) >> 2)
+        valid_from = (n & 0x0FFFFFFF) >> 1 | (n >> 32) << 27
+        p += 8
+    else:
+        n, p = _varint(b, p)
+        if n & 1 or n > 506804601599999998:
+            raise Malformed("field-bounds", "body.valid_from")
+        valid_from = n >> 1
+    u = b[p]
+    p += 1
+    if u == 0:
+        valid_to = None
+    elif u == 2:
+        n = _from_bytes(b[p : p + 8], "little")
+        if n & 0x8080808080808081 == 0x0080808080808080 and n > 0x00FFFFFFFFFFFFFF:
+            n &= 0x7F7F7F7F7F7F7F7F
+            n = (n & 0x007F007F007F007F) | ((n & 0x7F007F007F007F00) >> 1)
+            n = (n & 0x00003FFF00003FFF) | ((n & 0x3FFF00003FFF0000) >> 2)
+            valid_to = (n & 0x0FFFFFFF) >> 1 | (n >> 32) << 27
+            p += 8
+        else:
+            n, p = _varint(b, p)
+            if n & 1 or n > 506804601599999998:
+                raise Malformed("field-bounds", "body.valid_to")
+            valid_to = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.valid_to")
+    return t.AgreementConcludedBody(salt, agreement, members, families, compartments, purposes, legal_basis, onward, valid_from, valid_to), p
+
+
+def decode_KeyRevokedBody(b: bytes, p: int, step: str) -> tuple[t.KeyRevokedBody, int]:
+    """Body of KeyRevoked."""
+    salt = b[p : p + 32]
+    key_id = b[p + 32 : p + 64]
+    p += 64
+    u = b[p]
+    p += 1
+    if u == 0:
+        compromised_since = None
+    elif u == 2:
+        n = _from_bytes(b[p : p + 8], "little")
+        if n & 0x8080808080808081 == 0x0080808080808080 and n > 0x00FFFFFFFFFFFFFF:
+            n &= 0x7F7F7F7F7F7F7F7F
+            n = (n & 0x007F007F007F007F) | ((n & 0x7F007F007F007F00) >> 1)
+            n = (n & 0x00003FFF00003FFF) | ((n & 0x3FFF00003FFF0000) >> 2)
+            compromised_since = (n & 0x0FFFFFFF) >> 1 | (n >> 32) << 27
+            p += 8
+        else:
+            n, p = _varint(b, p)
+            if n & 1 or n > 506804601599999998:
+                raise Malformed("field-bounds", "body.compromised_since")
+            compromised_since = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.compromised_since")
+    return t.KeyRevokedBody(salt, key_id, compromised_since), p
+
+
+def decode_OrganisationSuspendedBody(b: bytes, p: int, step: str) -> tuple[t.OrganisationSuspendedBody, int]:
+    """Body of OrganisationSuspended."""
+    salt = b[p : p + 32]
+    p += 32
+    q = p + 1 + (b[p] >> 1)
+    org = _SEEN_ORG_2_31.get(b[p:q]) or _miss(b, p, q, _SEEN_ORG_2_31, _ORG_2_31, "body.org")
+    p = q
+    u = b[p]
+    p += 1
+    if u == 0:
+        reason = None
+    elif u == 2:
+        q = p + 1 + (b[p] >> 1)
+        reason = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.reason")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.reason")
+    if step == "suspended" and reason is None:
+        raise Malformed("field-missing", "body.reason")
+    return t.OrganisationSuspendedBody(salt, org, reason), p
+
+
+def decode_SealingKeyBody(b: bytes, p: int, step: str) -> tuple[t.SealingKeyBody, int]:
+    """Body of SealingKey."""
+    salt = b[p : p + 32]
+    audience_key_id = b[p + 32 : p + 48]
+    p += 48
+    u = b[p]
+    p += 1
+    if u == 0:
+        agreement = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 6 or n > 64:
+            raise _length(b, p, "body.agreement")
+        p = q
+        q = p + (n >> 1)
+        agreement = b[p:q].decode()
+        p = q
+        if _match_agreement(agreement) is None:
+            raise Malformed("field-pattern", "body.agreement")
+    else:
+        raise Malformed("non-canonical", "body.agreement")
+    n = _from_bytes(b[p : p + 8], "little")
+    if n & 0x8080808080808081 == 0x0080808080808080 and n > 0x00FFFFFFFFFFFFFF:
+        n &= 0x7F7F7F7F7F7F7F7F
+        n = (n & 0x007F007F007F007F) | ((n & 0x7F007F007F007F00) >> 1)
+        n = (n & 0x00003FFF00003FFF) | ((n & 0x3FFF00003FFF0000) >> 2)
+        valid_from = (n & 0x0FFFFFFF) >> 1 | (n >> 32) << 27
+        p += 8
+    else:
+        n, p = _varint(b, p)
+        if n & 1 or n > 506804601599999998:
+            raise Malformed("field-bounds", "body.valid_from")
+        valid_from = n >> 1
+    u = b[p]
+    p += 1
+    if u == 0:
+        valid_to = None
+    elif u == 2:
+        n = _from_bytes(b[p : p + 8], "little")
+        if n & 0x8080808080808081 == 0x0080808080808080 and n > 0x00FFFFFFFFFFFFFF:
+            n &= 0x7F7F7F7F7F7F7F7F
+            n = (n & 0x007F007F007F007F) | ((n & 0x7F007F007F007F00) >> 1)
+            n = (n & 0x00003FFF00003FFF) | ((n & 0x3FFF00003FFF0000) >> 2)
+            valid_to = (n & 0x0FFFFFFF) >> 1 | (n >> 32) << 27
+            p += 8
+        else:
+            n, p = _varint(b, p)
+            if n & 1 or n > 506804601599999998:
+                raise Malformed("field-bounds", "body.valid_to")
+            valid_to = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.valid_to")
+    return t.SealingKeyBody(salt, audience_key_id, agreement, valid_from, valid_to), p
+
+
+def decode_SealingKeySealed(b: bytes, p: int) -> tuple[t.SealingKeySealed, int]:
+    """What is sealed in SealingKey."""
+    key = b[p : p + 32]
+    p += 32
+    return t.SealingKeySealed(key), p
+
+
+def decode_ToolRegisteredBody(b: bytes, p: int, step: str) -> tuple[t.ToolRegisteredBody, int]:
+    """Body of ToolRegistered."""
+    salt = b[p : p + 32]
+    p += 32
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n < 2 or n > 126:
+        raise _length(b, p, "body.tool")
+    p = q
+    q = p + (n >> 1)
+    tool = b[p:q].decode()
+    p = q
+    if _match_ref(tool) is None:
+        raise Malformed("field-pattern", "body.tool")
+    q = p + 1 + (b[p] >> 1)
+    version = _SEEN_VERSION_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_VERSION_1_32, _VERSION_1_32, "body.version")
+    p = q
+    q = p + 1 + (b[p] >> 1)
+    kind = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.kind")
+    p = q
+    u = b[p]
+    p += 1
+    if u == 0:
+        maker = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 126:
+            raise _length(b, p, "body.maker")
+        p = q
+        q = p + (n >> 1)
+        maker = b[p:q].decode()
+        p = q
+        if _match_ref(maker) is None:
+            raise Malformed("field-pattern", "body.maker")
+    else:
+        raise Malformed("non-canonical", "body.maker")
+    u = b[p]
+    p += 1
+    if u == 0:
+        measured_on = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 126:
+            raise _length(b, p, "body.measured_on")
+        p = q
+        q = p + (n >> 1)
+        measured_on = b[p:q].decode()
+        p = q
+        if _match_ref(measured_on) is None:
+            raise Malformed("field-pattern", "body.measured_on")
+    else:
+        raise Malformed("non-canonical", "body.measured_on")
+    u = b[p]
+    p += 1
+    if u == 0:
+        measured_at = None
+    elif u == 2:
+        q = p + 3
+        measured_at = _DATES.get(b[p:q])
+        if measured_at is None:
+            measured_at, q = _date(b, p, "body.measured_at")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.measured_at")
+    u = b[p]
+    p += 1
+    if u == 0:
+        false_positive = None
+    elif u == 2:
+        n = b[p]
+        p += 1
+        if n > 127:
+            n, p = _varint(b, p - 1)
+        if n & 1 or n > 2000:
+            raise Malformed("field-bounds", "body.false_positive")
+        false_positive = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.false_positive")
+    u = b[p]
+    p += 1
+    if u == 0:
+        false_negative = None
+    elif u == 2:
+        n = b[p]
+        p += 1
+        if n > 127:
+            n, p = _varint(b, p - 1)
+        if n & 1 or n > 2000:
+            raise Malformed("field-bounds", "body.false_negative")
+        false_negative = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.false_negative")
+    u = b[p]
+    p += 1
+    if u == 0:
+        evaluator = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 126:
+            raise _length(b, p, "body.evaluator")
+        p = q
+        q = p + (n >> 1)
+        evaluator = b[p:q].decode()
+        p = q
+        if _match_ref(evaluator) is None:
+            raise Malformed("field-pattern", "body.evaluator")
+    else:
+        raise Malformed("non-canonical", "body.evaluator")
+    return t.ToolRegisteredBody(salt, tool, version, kind, maker, measured_on, measured_at, false_positive, false_negative, evaluator), p
+
+
+def decode_MandateBody(b: bytes, p: int, step: str) -> tuple[t.MandateBody, int]:
+    """Body of Mandate."""
+    salt = b[p : p + 32]
+    p += 32
+    q = p + 1 + (b[p] >> 1)
+    mandate = _SEEN_SLUG_2_40.get(b[p:q]) or _miss(b, p, q, _SEEN_SLUG_2_40, _SLUG_2_40, "body.mandate")
+    p = q
+    q = p + 1 + (b[p] >> 1)
+    auditor = _SEEN_ORG_2_31.get(b[p:q]) or _miss(b, p, q, _SEEN_ORG_2_31, _ORG_2_31, "body.auditor")
+    p = q
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n > 128:
+        raise _length(b, p, "body.nations")
+    p = q
+    if n == 0:
+        nations = ()
+    else:
+        nations_items: list[str] = []
+        nations_last = ""
+        for _ in range(n >> 1):
+            q = p + 1 + (b[p] >> 1)
+            nations_item = _SEEN_NATION_2_2.get(b[p:q]) or _miss(b, p, q, _SEEN_NATION_2_2, _NATION_2_2, "body.nations[]")
+            p = q
+            if nations_item <= nations_last:
+                raise Malformed("non-canonical", "body.nations: order")
+            nations_last = nations_item
+            nations_items.append(nations_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.nations")
+        p += 1
+        nations = tuple(nations_items)
+    n = b[p]
+    if n & 1 or n > 16:
+        raise _length(b, p, "body.families")
+    p += 1
+    if n == 0:
+        families = ()
+    else:
+        families_items: list[str] = []
+        families_last = ""
+        for _ in range(n >> 1):
+            q = p + 1 + (b[p] >> 1)
+            families_item = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.families[]")
+            p = q
+            if families_item <= families_last:
+                raise Malformed("non-canonical", "body.families: order")
+            families_last = families_item
+            families_items.append(families_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.families")
+        p += 1
+        families = tuple(families_items)
+    q = p + 1 + (b[p] >> 1)
+    depth = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.depth")
+    p = q
+    n = _from_bytes(b[p : p + 8], "little")
+    if n & 0x8080808080808081 == 0x0080808080808080 and n > 0x00FFFFFFFFFFFFFF:
+        n &= 0x7F7F7F7F7F7F7F7F
+        n = (n & 0x007F007F007F007F) | ((n & 0x7F007F007F007F00) >> 1)
+        n = (n & 0x00003FFF00003FFF) | ((n & 0x3FFF00003FFF0000) >> 2)
+        valid_from = (n & 0x0FFFFFFF) >> 1 | (n >> 32) << 27
+        p += 8
+    else:
+        n, p = _varint(b, p)
+        if n & 1 or n > 506804601599999998:
+            raise Malformed("field-bounds", "body.valid_from")
+        valid_from = n >> 1
+    u = b[p]
+    p += 1
+    if u == 0:
+        valid_to = None
+    elif u == 2:
+        n = _from_bytes(b[p : p + 8], "little")
+        if n & 0x8080808080808081 == 0x0080808080808080 and n > 0x00FFFFFFFFFFFFFF:
+            n &= 0x7F7F7F7F7F7F7F7F
+            n = (n & 0x007F007F007F007F) | ((n & 0x7F007F007F007F00) >> 1)
+            n = (n & 0x00003FFF00003FFF) | ((n & 0x3FFF00003FFF0000) >> 2)
+            valid_to = (n & 0x0FFFFFFF) >> 1 | (n >> 32) << 27
+            p += 8
+        else:
+            n, p = _varint(b, p)
+            if n & 1 or n > 506804601599999998:
+                raise Malformed("field-bounds", "body.valid_to")
+            valid_to = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.valid_to")
+    return t.MandateBody(salt, mandate, auditor, nations, families, depth, valid_from, valid_to), p
+
+
+def decode_LegalBasisBody(b: bytes, p: int, step: str) -> tuple[t.LegalBasisBody, int]:
+    """Body of LegalBasis."""
+    salt = b[p : p + 32]
+    p += 32
+    q = p + 1 + (b[p] >> 1)
+    basis = _SEEN_BASIS_4_58.get(b[p:q]) or _miss(b, p, q, _SEEN_BASIS_4_58, _BASIS_4_58, "body.basis")
+    p = q
+    u = b[p]
+    p += 1
+    if u == 0:
+        country = None
+    elif u == 2:
+        q = p + 1 + (b[p] >> 1)
+        country = _SEEN_NATION_2_2.get(b[p:q]) or _miss(b, p, q, _SEEN_NATION_2_2, _NATION_2_2, "body.country")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.country")
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n < 2 or n > 126:
+        raise _length(b, p, "body.instrument")
+    p = q
+    q = p + (n >> 1)
+    instrument = b[p:q].decode()
+    p = q
+    if _match_ref(instrument) is None:
+        raise Malformed("field-pattern", "body.instrument")
+    u = b[p]
+    p += 1
+    if u == 0:
+        article = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 126:
+            raise _length(b, p, "body.article")
+        p = q
+        q = p + (n >> 1)
+        article = b[p:q].decode()
+        p = q
+        if _match_ref(article) is None:
+            raise Malformed("field-pattern", "body.article")
+    else:
+        raise Malformed("non-canonical", "body.article")
+    q = p + 3
+    valid_from = _DATES.get(b[p:q])
+    if valid_from is None:
+        valid_from, q = _date(b, p, "body.valid_from")
+    p = q
+    u = b[p]
+    p += 1
+    if u == 0:
+        valid_to = None
+    elif u == 2:
+        q = p + 3
+        valid_to = _DATES.get(b[p:q])
+        if valid_to is None:
+            valid_to, q = _date(b, p, "body.valid_to")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.valid_to")
+    n = b[p]
+    if n & 1 or n > 16:
+        raise _length(b, p, "body.requires")
+    p += 1
+    if n == 0:
+        requires = ()
+    else:
+        requires_items: list[str] = []
+        requires_last = ""
+        for _ in range(n >> 1):
+            q = p + 1 + (b[p] >> 1)
+            requires_item = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.requires[]")
+            p = q
+            if requires_item <= requires_last:
+                raise Malformed("non-canonical", "body.requires: order")
+            requires_last = requires_item
+            requires_items.append(requires_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.requires")
+        p += 1
+        requires = tuple(requires_items)
+    return t.LegalBasisBody(salt, basis, country, instrument, article, valid_from, valid_to, requires), p
+
+
+def decode_ConsentBody(b: bytes, p: int, step: str) -> tuple[t.ConsentBody, int]:
+    """Body of Consent."""
+    salt = b[p : p + 32]
+    p += 32
+    q = p + 1 + (b[p] >> 1)
+    for_org = _SEEN_ORG_2_31.get(b[p:q]) or _miss(b, p, q, _SEEN_ORG_2_31, _ORG_2_31, "body.for_org")
+    p = q
+    q = p + 1 + (b[p] >> 1)
+    use = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.use")
+    p = q
+    u = b[p]
+    p += 1
+    if u == 0:
+        valid_until = None
+    elif u == 2:
+        n = _from_bytes(b[p : p + 8], "little")
+        if n & 0x8080808080808081 == 0x0080808080808080 and n > 0x00FFFFFFFFFFFFFF:
+            n &= 0x7F7F7F7F7F7F7F7F
+            n = (n & 0x007F007F007F007F) | ((n & 0x7F007F007F007F00) >> 1)
+            n = (n & 0x00003FFF00003FFF) | ((n & 0x3FFF00003FFF0000) >> 2)
+            valid_until = (n & 0x0FFFFFFF) >> 1 | (n >> 32) << 27
+            p += 8
+        else:
+            n, p = _varint(b, p)
+            if n & 1 or n > 506804601599999998:
+                raise Malformed("field-bounds", "body.valid_until")
+            valid_until = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.valid_until")
+    return t.ConsentBody(salt, for_org, use, valid_until), p
+
+
+def decode_AppealBody(b: bytes, p: int, step: str) -> tuple[t.AppealBody, int]:
+    """Body of Appeal."""
+    salt = b[p : p + 32]
+    p += 32
+    u = b[p]
+    p += 1
+    if u == 0:
+        ground = None
+    elif u == 2:
+        q = p + 1 + (b[p] >> 1)
+        ground = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.ground")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.ground")
+    u = b[p]
+    if u == 0:
+        independent = None
+        p += 1
+    else:
+        n = b[p + 1]
+        if u != 2 or n > 1:
+            raise Malformed("non-canonical", "body.independent")
+        independent = n == 1
+        p += 2
+    u = b[p]
+    p += 1
+    if u == 0:
+        decision = None
+    elif u == 2:
+        q = p + 1 + (b[p] >> 1)
+        decision = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.decision")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.decision")
+    if step == "opened" and ground is None:
+        raise Malformed("field-missing", "body.ground")
+    if step == "reassessed" and independent is None:
+        raise Malformed("field-missing", "body.independent")
+    if step in {"reassessed", "police_decided", "upheld", "overturned"} and decision is None:
+        raise Malformed("field-missing", "body.decision")
+    return t.AppealBody(salt, ground, independent, decision), p
+
+
+def decode_AvoidedViews(b: bytes, p: int) -> tuple[t.AvoidedViews, int]:
+    """Views that one measure spared."""
+    q = p + 1 + (b[p] >> 1)
+    reason = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "avoidedViews.reason")
+    p = q
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 4294967294:
+        raise Malformed("field-bounds", "avoidedViews.n")
+    n_ = n >> 1
+    return t.AvoidedViews(reason, n_), p
+
+
+def decode_ExposureBody(b: bytes, p: int, step: str) -> tuple[t.ExposureBody, int]:
+    """Body of Exposure."""
+    salt = b[p : p + 32]
+    p += 32
+    q = p + 3
+    week_from = _DATES.get(b[p:q])
+    if week_from is None:
+        week_from, q = _date(b, p, "body.week_from")
+    p = q
+    q = p + 1 + (b[p] >> 1)
+    team_size = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.team_size")
+    p = q
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 4294967294:
+        raise Malformed("field-bounds", "body.viewed")
+    viewed = n >> 1
+    n = b[p]
+    if n & 1 or n > 16:
+        raise _length(b, p, "body.avoided")
+    p += 1
+    if n == 0:
+        avoided = ()
+    else:
+        avoided_items: list[t.AvoidedViews] = []
+        for _ in range(n >> 1):
+            avoided_item, p = decode_AvoidedViews(b, p)
+            avoided_items.append(avoided_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.avoided")
+        p += 1
+        avoided = tuple(avoided_items)
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 4294967294:
+        raise Malformed("field-bounds", "body.minutes")
+    minutes = n >> 1
+    n = b[p]
+    if n & 1 or n > 16:
+        raise _length(b, p, "body.mitigation")
+    p += 1
+    if n == 0:
+        mitigation = ()
+    else:
+        mitigation_items: list[str] = []
+        for _ in range(n >> 1):
+            q = p + 1 + (b[p] >> 1)
+            mitigation_item = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.mitigation[]")
+            p = q
+            mitigation_items.append(mitigation_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.mitigation")
+        p += 1
+        mitigation = tuple(mitigation_items)
+    return t.ExposureBody(salt, week_from, team_size, viewed, avoided, minutes, mitigation), p
+
+
+def decode_LawCount(b: bytes, p: int) -> tuple[t.LawCount, int]:
+    """How many under one law."""
+    q = p + 1 + (b[p] >> 1)
+    law_id = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "lawCount.law_id")
+    p = q
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 18446744073709551614:
+        raise Malformed("field-bounds", "lawCount.n")
+    n_ = n >> 1
+    return t.LawCount(law_id, n_), p
+
+
+def decode_SeverityCount(b: bytes, p: int) -> tuple[t.SeverityCount, int]:
+    """How many of one severity."""
+    q = p + 1 + (b[p] >> 1)
+    scheme = _SEEN_STD_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_STD_1_32, _STD_1_32, "severityCount.scheme")
+    p = q
+    q = p + 1 + (b[p] >> 1)
+    scheme_version = _SEEN_VERSION_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_VERSION_1_32, _VERSION_1_32, "severityCount.scheme_version")
+    p = q
+    q = p + 1 + (b[p] >> 1)
+    code = _SEEN_STD_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_STD_1_32, _STD_1_32, "severityCount.code")
+    p = q
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 18446744073709551614:
+        raise Malformed("field-bounds", "severityCount.n")
+    n_ = n >> 1
+    return t.SeverityCount(scheme, scheme_version, code, n_), p
+
+
+def decode_SurveyStage(b: bytes, p: int) -> tuple[t.SurveyStage, int]:
+    """What was left after one stage of the work."""
+    q = p + 1 + (b[p] >> 1)
+    name = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "surveyStage.name")
+    p = q
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n < 2 or n > 126:
+        raise _length(b, p, "surveyStage.definition")
+    p = q
+    q = p + (n >> 1)
+    definition = b[p:q].decode()
+    p = q
+    if _match_ref(definition) is None:
+        raise Malformed("field-pattern", "surveyStage.definition")
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 18446744073709551614:
+        raise Malformed("field-bounds", "surveyStage.n")
+    n_ = n >> 1
+    n = b[p]
+    if n & 1 or n > 16:
+        raise _length(b, p, "surveyStage.by_law")
+    p += 1
+    if n == 0:
+        by_law = ()
+    else:
+        by_law_items: list[t.LawCount] = []
+        for _ in range(n >> 1):
+            by_law_item, p = decode_LawCount(b, p)
+            by_law_items.append(by_law_item)
+        if b[p]:
+            raise Malformed("non-canonical", "surveyStage.by_law")
+        p += 1
+        by_law = tuple(by_law_items)
+    n = b[p]
+    if n & 1 or n > 16:
+        raise _length(b, p, "surveyStage.by_severity")
+    p += 1
+    if n == 0:
+        by_severity = ()
+    else:
+        by_severity_items: list[t.SeverityCount] = []
+        for _ in range(n >> 1):
+            by_severity_item, p = decode_SeverityCount(b, p)
+            by_severity_items.append(by_severity_item)
+        if b[p]:
+            raise Malformed("non-canonical", "surveyStage.by_severity")
+        p += 1
+        by_severity = tuple(by_severity_items)
+    return t.SurveyStage(name, definition, n_, by_law, by_severity), p
+
+
+def decode_SurveyBody(b: bytes, p: int, step: str) -> tuple[t.SurveyBody, int]:
+    """Body of Survey."""
+    salt = b[p : p + 32]
+    p += 32
+    q = p + 3
+    period_from = _DATES.get(b[p:q])
+    if period_from is None:
+        period_from, q = _date(b, p, "body.period_from")
+    p = q
+    q = p + 3
+    period_to = _DATES.get(b[p:q])
+    if period_to is None:
+        period_to, q = _date(b, p, "body.period_to")
+    p = q
+    q = p + 1 + (b[p] >> 1)
+    space = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.space")
+    p = q
+    n = b[p]
+    if n & 1 or n > 24:
+        raise _length(b, p, "body.stages")
+    p += 1
+    if n == 0:
+        raise Malformed("field-bounds", "body.stages")
+    else:
+        stages_items: list[t.SurveyStage] = []
+        for _ in range(n >> 1):
+            stages_item, p = decode_SurveyStage(b, p)
+            stages_items.append(stages_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.stages")
+        p += 1
+        stages = tuple(stages_items)
+    u = b[p]
+    p += 1
+    if u == 0:
+        analysts = None
+    elif u == 2:
+        n = b[p]
+        p += 1
+        if n > 127:
+            n, p = _varint(b, p - 1)
+        if n & 1 or n > 4294967294:
+            raise Malformed("field-bounds", "body.analysts")
+        analysts = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.analysts")
+    u = b[p]
+    p += 1
+    if u == 0:
+        minutes = None
+    elif u == 2:
+        n = b[p]
+        p += 1
+        if n > 127:
+            n, p = _varint(b, p - 1)
+        if n & 1 or n > 4294967294:
+            raise Malformed("field-bounds", "body.minutes")
+        minutes = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.minutes")
+    u = b[p]
+    p += 1
+    if u == 0:
+        publication = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 126:
+            raise _length(b, p, "body.publication")
+        p = q
+        q = p + (n >> 1)
+        publication = b[p:q].decode()
+        p = q
+        if _match_ref(publication) is None:
+            raise Malformed("field-pattern", "body.publication")
+    else:
+        raise Malformed("non-canonical", "body.publication")
+    return t.SurveyBody(salt, period_from, period_to, space, stages, analysts, minutes, publication), p
+
+
+def decode_SurveySealed(b: bytes, p: int) -> tuple[t.SurveySealed, int]:
+    """What is sealed in Survey."""
+    u = b[p]
+    p += 1
+    if u == 0:
+        forum_alias = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 256:
+            raise _length(b, p, "sealed.forum_alias")
+        p = q
+        q = p + (n >> 1)
+        forum_alias = b[p:q].decode()
+        p = q
+        if _match_text(forum_alias) is None:
+            raise Malformed("field-pattern", "sealed.forum_alias")
+    else:
+        raise Malformed("non-canonical", "sealed.forum_alias")
+    return t.SurveySealed(forum_alias), p
+
+
+def decode_AdvisoryBody(b: bytes, p: int, step: str) -> tuple[t.AdvisoryBody, int]:
+    """Body of Advisory."""
+    salt = b[p : p + 32]
+    p += 32
+    n = b[p]
+    if n & 1 or n > 16:
+        raise _length(b, p, "body.topics")
+    p += 1
+    if n == 0:
+        raise Malformed("field-bounds", "body.topics")
+    else:
+        topics_items: list[str] = []
+        topics_last = ""
+        for _ in range(n >> 1):
+            q = p + 1 + (b[p] >> 1)
+            topics_item = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.topics[]")
+            p = q
+            if topics_item <= topics_last:
+                raise Malformed("non-canonical", "body.topics: order")
+            topics_last = topics_item
+            topics_items.append(topics_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.topics")
+        p += 1
+        topics = tuple(topics_items)
+    u = b[p]
+    p += 1
+    if u == 0:
+        valid_until = None
+    elif u == 2:
+        n = _from_bytes(b[p : p + 8], "little")
+        if n & 0x8080808080808081 == 0x0080808080808080 and n > 0x00FFFFFFFFFFFFFF:
+            n &= 0x7F7F7F7F7F7F7F7F
+            n = (n & 0x007F007F007F007F) | ((n & 0x7F007F007F007F00) >> 1)
+            n = (n & 0x00003FFF00003FFF) | ((n & 0x3FFF00003FFF0000) >> 2)
+            valid_until = (n & 0x0FFFFFFF) >> 1 | (n >> 32) << 27
+            p += 8
+        else:
+            n, p = _varint(b, p)
+            if n & 1 or n > 506804601599999998:
+                raise Malformed("field-bounds", "body.valid_until")
+            valid_until = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.valid_until")
+    u = b[p]
+    p += 1
+    if u == 0:
+        publication = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 126:
+            raise _length(b, p, "body.publication")
+        p = q
+        q = p + (n >> 1)
+        publication = b[p:q].decode()
+        p = q
+        if _match_ref(publication) is None:
+            raise Malformed("field-pattern", "body.publication")
+    else:
+        raise Malformed("non-canonical", "body.publication")
+    return t.AdvisoryBody(salt, topics, valid_until, publication), p
+
+
+def decode_Indicator(b: bytes, p: int) -> tuple[t.Indicator, int]:
+    """Something to look for."""
+    q = p + 1 + (b[p] >> 1)
+    kind = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "indicator.kind")
+    p = q
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n < 2 or n > 1024:
+        raise _length(b, p, "indicator.value")
+    p = q
+    q = p + (n >> 1)
+    value = b[p:q].decode()
+    p = q
+    if _match_text(value) is None:
+        raise Malformed("field-pattern", "indicator.value")
+    return t.Indicator(kind, value), p
+
+
+def decode_AdvisorySealed(b: bytes, p: int) -> tuple[t.AdvisorySealed, int]:
+    """What is sealed in Advisory."""
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n > 128:
+        raise _length(b, p, "sealed.indicators")
+    p = q
+    if n == 0:
+        indicators = ()
+    else:
+        indicators_items: list[t.Indicator] = []
+        for _ in range(n >> 1):
+            indicators_item, p = decode_Indicator(b, p)
+            indicators_items.append(indicators_item)
+        if b[p]:
+            raise Malformed("non-canonical", "sealed.indicators")
+        p += 1
+        indicators = tuple(indicators_items)
+    return t.AdvisorySealed(indicators), p
+
+
+def decode_Measure(b: bytes, p: int) -> tuple[t.Measure, int]:
+    """A figure that a promise is measured by."""
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n < 2 or n > 126:
+        raise _length(b, p, "measure.name")
+    p = q
+    q = p + (n >> 1)
+    name = b[p:q].decode()
+    p = q
+    if _match_ref(name) is None:
+        raise Malformed("field-pattern", "measure.name")
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 18446744073709551614:
+        raise Malformed("field-bounds", "measure.value")
+    value = n >> 1
+    q = p + 1 + (b[p] >> 1)
+    unit = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "measure.unit")
+    p = q
+    return t.Measure(name, value, unit), p
+
+
+def decode_CommitmentBody(b: bytes, p: int, step: str) -> tuple[t.CommitmentBody, int]:
+    """Body of Commitment."""
+    salt = b[p : p + 32]
+    p += 32
+    q = p + 1 + (b[p] >> 1)
+    commitment = _SEEN_SLUG_2_40.get(b[p:q]) or _miss(b, p, q, _SEEN_SLUG_2_40, _SLUG_2_40, "body.commitment")
+    p = q
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n < 2 or n > 126:
+        raise _length(b, p, "body.clause")
+    p = q
+    q = p + (n >> 1)
+    clause = b[p:q].decode()
+    p = q
+    if _match_ref(clause) is None:
+        raise Malformed("field-pattern", "body.clause")
+    u = b[p]
+    if u == 0:
+        measurable = None
+        p += 1
+    else:
+        n = b[p + 1]
+        if u != 2 or n > 1:
+            raise Malformed("non-canonical", "body.measurable")
+        measurable = n == 1
+        p += 2
+    u = b[p]
+    p += 1
+    if u == 0:
+        measure = None
+    elif u == 2:
+        measure, p = decode_Measure(b, p)
+    else:
+        raise Malformed("non-canonical", "body.measure")
+    n = b[p]
+    if n & 1 or n > 32:
+        raise _length(b, p, "body.evidence")
+    p += 1
+    if n == 0:
+        evidence = ()
+    else:
+        evidence_items: list[bytes] = []
+        evidence_last = b""
+        for _ in range(n >> 1):
+            evidence_item = b[p : p + 16]
+            p += 16
+            if evidence_item <= evidence_last:
+                raise Malformed("non-canonical", "body.evidence: order")
+            evidence_last = evidence_item
+            evidence_items.append(evidence_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.evidence")
+        p += 1
+        evidence = tuple(evidence_items)
+    u = b[p]
+    p += 1
+    if u == 0:
+        publication = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 126:
+            raise _length(b, p, "body.publication")
+        p = q
+        q = p + (n >> 1)
+        publication = b[p:q].decode()
+        p = q
+        if _match_ref(publication) is None:
+            raise Malformed("field-pattern", "body.publication")
+    else:
+        raise Malformed("non-canonical", "body.publication")
+    if step == "progress" and measure is None:
+        raise Malformed("field-missing", "body.measure")
+    return t.CommitmentBody(salt, commitment, clause, measurable, measure, evidence, publication), p
+
+
+def decode_Token(b: bytes, p: int) -> tuple[t.Token, int]:
+    """A blinded equality token; the members hold its key, the hub does not."""
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 4294967294:
+        raise Malformed("field-bounds", "token.epoch")
+    epoch = n >> 1
+    value = b[p : p + 32]
+    p += 32
+    return t.Token(epoch, value), p
+
+
+def decode_DeconflictionBody(b: bytes, p: int, step: str) -> tuple[t.DeconflictionBody, int]:
+    """Body of Deconfliction."""
+    salt = b[p : p + 32]
+    p += 32
+    q = p + 1 + (b[p] >> 1)
+    token_kind = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.token_kind")
+    p = q
+    token, p = decode_Token(b, p)
+    q = p + 1 + (b[p] >> 1)
+    want = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.want")
+    p = q
+    u = b[p]
+    p += 1
+    if u == 0:
+        result = None
+    elif u == 2:
+        q = p + 1 + (b[p] >> 1)
+        result = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.result")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.result")
+    if step == "answered" and result is None:
+        raise Malformed("field-missing", "body.result")
+    return t.DeconflictionBody(salt, token_kind, token, want, result), p
+
+
+def decode_DeconflictionSealed(b: bytes, p: int) -> tuple[t.DeconflictionSealed, int]:
+    """What is sealed in Deconfliction."""
+    u = b[p]
+    p += 1
+    if u == 0:
+        interest = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 4000:
+            raise _length(b, p, "sealed.interest")
+        p = q
+        q = p + (n >> 1)
+        interest = b[p:q].decode()
+        p = q
+        if _match_text(interest) is None:
+            raise Malformed("field-pattern", "sealed.interest")
+    else:
+        raise Malformed("non-canonical", "sealed.interest")
+    u = b[p]
+    p += 1
+    if u == 0:
+        contact = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 600:
+            raise _length(b, p, "sealed.contact")
+        p = q
+        q = p + (n >> 1)
+        contact = b[p:q].decode()
+        p = q
+        if _match_text(contact) is None:
+            raise Malformed("field-pattern", "sealed.contact")
+    else:
+        raise Malformed("non-canonical", "sealed.contact")
+    return t.DeconflictionSealed(interest, contact), p
+
+
+def decode_PreservationBody(b: bytes, p: int, step: str) -> tuple[t.PreservationBody, int]:
+    """Body of Preservation."""
+    salt = b[p : p + 32]
+    p += 32
+    n = b[p]
+    if n & 1 or n > 16:
+        raise _length(b, p, "body.scope")
+    p += 1
+    if n == 0:
+        raise Malformed("field-bounds", "body.scope")
+    else:
+        scope_items: list[str] = []
+        for _ in range(n >> 1):
+            q = p + 1 + (b[p] >> 1)
+            scope_item = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.scope[]")
+            p = q
+            scope_items.append(scope_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.scope")
+        p += 1
+        scope = tuple(scope_items)
+    u = b[p]
+    p += 1
+    if u == 0:
+        items_ = None
+    elif u == 2:
+        n = b[p]
+        p += 1
+        if n > 127:
+            n, p = _varint(b, p - 1)
+        if n & 1 or n > 4294967294:
+            raise Malformed("field-bounds", "body.items")
+        items_ = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.items")
+    u = b[p]
+    p += 1
+    if u == 0:
+        process = None
+    elif u == 2:
+        q = p + 1 + (b[p] >> 1)
+        process = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.process")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.process")
+    u = b[p]
+    p += 1
+    if u == 0:
+        reason = None
+    elif u == 2:
+        q = p + 1 + (b[p] >> 1)
+        reason = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.reason")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.reason")
+    if step in {"requested", "extended"} and process is None:
+        raise Malformed("field-missing", "body.process")
+    if step == "refused" and reason is None:
+        raise Malformed("field-missing", "body.reason")
+    return t.PreservationBody(salt, scope, items_, process, reason), p
+
+
+def decode_Locator(b: bytes, p: int) -> tuple[t.Locator, int]:
+    """Where an item can be found."""
+    q = p + 1 + (b[p] >> 1)
+    kind = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "locator.kind")
+    p = q
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n < 2 or n > 4166:
+        raise _length(b, p, "locator.value")
+    p = q
+    q = p + (n >> 1)
+    value = b[p:q].decode()
+    p = q
+    if _match_text(value) is None:
+        raise Malformed("field-pattern", "locator.value")
+    return t.Locator(kind, value), p
+
+
+def decode_PreservationSealed(b: bytes, p: int) -> tuple[t.PreservationSealed, int]:
+    """What is sealed in Preservation."""
+    n = b[p]
+    if n & 1 or n > 64:
+        raise _length(b, p, "sealed.accounts")
+    p += 1
+    if n == 0:
+        accounts = ()
+    else:
+        accounts_items: list[str] = []
+        for _ in range(n >> 1):
+            n = b[p]
+            q = p + 1
+            if n > 127:
+                n, q = _varint(b, p)
+            if n & 1 or n < 2 or n > 512:
+                raise _length(b, p, "sealed.accounts[]")
+            p = q
+            q = p + (n >> 1)
+            accounts_item = b[p:q].decode()
+            p = q
+            if _match_text(accounts_item) is None:
+                raise Malformed("field-pattern", "sealed.accounts[]")
+            accounts_items.append(accounts_item)
+        if b[p]:
+            raise Malformed("non-canonical", "sealed.accounts")
+        p += 1
+        accounts = tuple(accounts_items)
+    n = b[p]
+    if n & 1 or n > 64:
+        raise _length(b, p, "sealed.locators")
+    p += 1
+    if n == 0:
+        locators = ()
+    else:
+        locators_items: list[t.Locator] = []
+        for _ in range(n >> 1):
+            locators_item, p = decode_Locator(b, p)
+            locators_items.append(locators_item)
+        if b[p]:
+            raise Malformed("non-canonical", "sealed.locators")
+        p += 1
+        locators = tuple(locators_items)
+    u = b[p]
+    p += 1
+    if u == 0:
+        process_ref = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 256:
+            raise _length(b, p, "sealed.process_ref")
+        p = q
+        q = p + (n >> 1)
+        process_ref = b[p:q].decode()
+        p = q
+        if _match_text(process_ref) is None:
+            raise Malformed("field-pattern", "sealed.process_ref")
+    else:
+        raise Malformed("non-canonical", "sealed.process_ref")
+    return t.PreservationSealed(accounts, locators, process_ref), p
+
+
+def decode_RecallBody(b: bytes, p: int, step: str) -> tuple[t.RecallBody, int]:
+    """Body of Recall."""
+    salt = b[p : p + 32]
+    p += 32
+    q = p + 1 + (b[p] >> 1)
+    reason = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.reason")
+    p = q
+    n = b[p]
+    if n & 1 or n > 16:
+        raise _length(b, p, "body.do")
+    p += 1
+    if n == 0:
+        raise Malformed("field-bounds", "body.do")
+    else:
+        do_items: list[str] = []
+        for _ in range(n >> 1):
+            q = p + 1 + (b[p] >> 1)
+            do_item = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.do[]")
+            p = q
+            do_items.append(do_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.do")
+        p += 1
+        do = tuple(do_items)
+    n = b[p]
+    if n & 1 or n > 48:
+        raise _length(b, p, "body.new_audience")
+    p += 1
+    if n == 0:
+        new_audience = ()
+    else:
+        new_audience_items: list[str] = []
+        new_audience_last = ""
+        for _ in range(n >> 1):
+            q = p + 1 + (b[p] >> 1)
+            new_audience_item = _SEEN_MEMBER_2_32.get(b[p:q]) or _miss(b, p, q, _SEEN_MEMBER_2_32, _MEMBER_2_32, "body.new_audience[]")
+            p = q
+            if new_audience_item <= new_audience_last:
+                raise Malformed("non-canonical", "body.new_audience: order")
+            new_audience_last = new_audience_item
+            new_audience_items.append(new_audience_item)
+        if b[p]:
+            raise Malformed("non-canonical", "body.new_audience")
+        p += 1
+        new_audience = tuple(new_audience_items)
+    return t.RecallBody(salt, reason, do, new_audience), p
+
+
+def decode_RecallSealed(b: bytes, p: int) -> tuple[t.RecallSealed, int]:
+    """What is sealed in Recall."""
+    u = b[p]
+    p += 1
+    if u == 0:
+        explanation = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 8000:
+            raise _length(b, p, "sealed.explanation")
+        p = q
+        q = p + (n >> 1)
+        explanation = b[p:q].decode()
+        p = q
+        if _match_text(explanation) is None:
+            raise Malformed("field-pattern", "sealed.explanation")
+    else:
+        raise Malformed("non-canonical", "sealed.explanation")
+    return t.RecallSealed(explanation), p
+
+
+def decode_HashListSnapshotBody(b: bytes, p: int, step: str) -> tuple[t.HashListSnapshotBody, int]:
+    """Body of HashListSnapshot."""
+    salt = b[p : p + 32]
+    p += 32
+    n = b[p]
+    q = p + 1
+    if n > 127:
+        n, q = _varint(b, p)
+    if n & 1 or n < 2 or n > 126:
+        raise _length(b, p, "body.list_id")
+    p = q
+    q = p + (n >> 1)
+    list_id = b[p:q].decode()
+    p = q
+    if _match_ref(list_id) is None:
+        raise Malformed("field-pattern", "body.list_id")
+    q = p + 1 + (b[p] >> 1)
+    list_version = _SEEN_VERSION_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_VERSION_1_32, _VERSION_1_32, "body.list_version")
+    p = q
+    manifest = b[p : p + 32]
+    p += 32
+    n = b[p]
+    p += 1
+    if n > 127:
+        n, p = _varint(b, p - 1)
+    if n & 1 or n > 18446744073709551614:
+        raise Malformed("field-bounds", "body.count")
+    count = n >> 1
+    q = p + 1 + (b[p] >> 1)
+    custodian = _SEEN_ORG_2_31.get(b[p:q]) or _miss(b, p, q, _SEEN_ORG_2_31, _ORG_2_31, "body.custodian")
+    p = q
+    u = b[p]
+    p += 1
+    if u == 0:
+        reference = None
+    elif u == 2:
+        n = b[p]
+        q = p + 1
+        if n > 127:
+            n, q = _varint(b, p)
+        if n & 1 or n < 2 or n > 126:
+            raise _length(b, p, "body.reference")
+        p = q
+        q = p + (n >> 1)
+        reference = b[p:q].decode()
+        p = q
+        if _match_ref(reference) is None:
+            raise Malformed("field-pattern", "body.reference")
+    else:
+        raise Malformed("non-canonical", "body.reference")
+    u = b[p]
+    p += 1
+    if u == 0:
+        list_terms = None
+    elif u == 2:
+        q = p + 1 + (b[p] >> 1)
+        list_terms = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.list_terms")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.list_terms")
+    return t.HashListSnapshotBody(salt, list_id, list_version, manifest, count, custodian, reference, list_terms), p
+
+
+def decode_AcknowledgementBody(b: bytes, p: int, step: str) -> tuple[t.AcknowledgementBody, int]:
+    """Body of Acknowledgement."""
+    salt = b[p : p + 32]
+    p += 32
+    u = b[p]
+    p += 1
+    if u == 0:
+        reason = None
+    elif u == 2:
+        q = p + 1 + (b[p] >> 1)
+        reason = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.reason")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.reason")
+    u = b[p]
+    p += 1
+    if u == 0:
+        use = None
+    elif u == 2:
+        q = p + 1 + (b[p] >> 1)
+        use = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "body.use")
+        p = q
+    else:
+        raise Malformed("non-canonical", "body.use")
+    u = b[p]
+    p += 1
+    if u == 0:
+        duplicate_of = None
+    elif u == 2:
+        duplicate_of = b[p : p + 16]
+        p += 16
+    else:
+        raise Malformed("non-canonical", "body.duplicate_of")
+    u = b[p]
+    p += 1
+    if u == 0:
+        views_avoided = None
+    elif u == 2:
+        n = b[p]
+        p += 1
+        if n > 127:
+            n, p = _varint(b, p - 1)
+        if n & 1 or n > 4294967294:
+            raise Malformed("field-bounds", "body.views_avoided")
+        views_avoided = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.views_avoided")
+    u = b[p]
+    p += 1
+    if u == 0:
+        actions_undone = None
+    elif u == 2:
+        n = b[p]
+        p += 1
+        if n > 127:
+            n, p = _varint(b, p - 1)
+        if n & 1 or n > 4294967294:
+            raise Malformed("field-bounds", "body.actions_undone")
+        actions_undone = n >> 1
+    else:
+        raise Malformed("non-canonical", "body.actions_undone")
+    if step in {"cannot", "rejected", "returned"} and reason is None:
+        raise Malformed("field-missing", "body.reason")
+    return t.AcknowledgementBody(salt, reason, use, duplicate_of, views_avoided, actions_undone), p
 
 
 def decode_VictimIdentificationBody(b: bytes, p: int, step: str) -> tuple[t.VictimIdentificationBody, int]:
@@ -930,26 +2755,6 @@ def decode_TakedownActionBody(b: bytes, p: int, step: str) -> tuple[t.TakedownAc
     if step == "le_hold" and hold_until is None:
         raise Malformed("field-missing", "body.hold_until")
     return t.TakedownActionBody(salt, items_done, items_total, reason, visibility, account, automated_detection, automated_decision, copies_removed, preserved, hold_until), p
-
-
-def decode_Locator(b: bytes, p: int) -> tuple[t.Locator, int]:
-    """Where an item can be found."""
-    q = p + 1 + (b[p] >> 1)
-    kind = _SEEN_CODE_1_32.get(b[p:q]) or _miss(b, p, q, _SEEN_CODE_1_32, _CODE_1_32, "locator.kind")
-    p = q
-    n = b[p]
-    q = p + 1
-    if n > 127:
-        n, q = _varint(b, p)
-    if n & 1 or n < 2 or n > 4166:
-        raise _length(b, p, "locator.value")
-    p = q
-    q = p + (n >> 1)
-    value = b[p:q].decode()
-    p = q
-    if _match_text(value) is None:
-        raise Malformed("field-pattern", "locator.value")
-    return t.Locator(kind, value), p
 
 
 def decode_TakedownActionSealed(b: bytes, p: int) -> tuple[t.TakedownActionSealed, int]:
@@ -2282,20 +4087,6 @@ def decode_ReportSealed(b: bytes, p: int) -> tuple[t.ReportSealed, int]:
     else:
         raise Malformed("non-canonical", "sealed.custodian")
     return t.ReportSealed(external_refs, incident_at, persons, accounts, ip_events, devices, locators, hashes, narrative, custodian), p
-
-
-def decode_Token(b: bytes, p: int) -> tuple[t.Token, int]:
-    """A blinded equality token; the members hold its key, the hub does not."""
-    n = b[p]
-    p += 1
-    if n > 127:
-        n, p = _varint(b, p - 1)
-    if n & 1 or n > 4294967294:
-        raise Malformed("field-bounds", "token.epoch")
-    epoch = n >> 1
-    value = b[p : p + 32]
-    p += 32
-    return t.Token(epoch, value), p
 
 
 def decode_AssessmentSubject(b: bytes, p: int) -> tuple[t.AssessmentSubject, int]:
@@ -3698,6 +5489,30 @@ EVENTS: dict[int, tuple[Callable[[bytes, int], tuple[t.Header, int]], Callable[[
     25: (decode_Header, decode_TakedownActionBody, decode_Sealed),
     26: (decode_Header, decode_VictimIdentificationBody, decode_Sealed),
     27: (decode_Header, decode_AcknowledgementBody, decode_Sealed),
+    30: (decode_Header, decode_HashListSnapshotBody, decode_Sealed),
+    31: (decode_Header, decode_RecallBody, decode_Sealed),
+    32: (decode_Header, decode_PreservationBody, decode_Sealed),
+    33: (decode_Header, decode_DeconflictionBody, decode_Sealed),
+    34: (decode_Header, decode_CommitmentBody, decode_Sealed),
+    35: (decode_Header, decode_AdvisoryBody, decode_Sealed),
+    36: (decode_Header, decode_SurveyBody, decode_Sealed),
+    37: (decode_Header, decode_ExposureBody, decode_Sealed),
+    38: (decode_Header, decode_AppealBody, decode_Sealed),
+    39: (decode_Header, decode_ConsentBody, decode_Sealed),
+    40: (decode_Header, decode_LegalBasisBody, decode_Sealed),
+    41: (decode_Header, decode_MandateBody, decode_Sealed),
+    42: (decode_Header, decode_ToolRegisteredBody, decode_Sealed),
+    43: (decode_Header, decode_SealingKeyBody, decode_Sealed),
+    44: (decode_Header, decode_OrganisationSuspendedBody, decode_Sealed),
+    45: (decode_Header, decode_KeyRevokedBody, decode_Sealed),
+    46: (decode_Header, decode_AgreementConcludedBody, decode_Sealed),
+    47: (decode_Header, decode_AgreementEndedBody, decode_Sealed),
+    48: (decode_Header, decode_PolicyAdoptedBody, decode_Sealed),
+    49: (decode_Header, decode_AccessRecordedBody, decode_Sealed),
+    50: (decode_Header, decode_OverdueBody, decode_Sealed),
+    51: (decode_Header, decode_ErasureBody, decode_Sealed),
+    52: (decode_Header, decode_GapBody, decode_Sealed),
+    53: (decode_Header, decode_LogContinuedBody, decode_Sealed),
 }
 PLAINTEXTS: dict[int, Decoder] = {
     20: decode_HashHitSealed,
@@ -3707,4 +5522,10 @@ PLAINTEXTS: dict[int, Decoder] = {
     24: decode_TakedownNoticeSealed,
     25: decode_TakedownActionSealed,
     26: decode_VictimIdentificationSealed,
+    31: decode_RecallSealed,
+    32: decode_PreservationSealed,
+    33: decode_DeconflictionSealed,
+    35: decode_AdvisorySealed,
+    36: decode_SurveySealed,
+    43: decode_SealingKeySealed,
 }

@@ -96,24 +96,26 @@ class Header(Struct, frozen=True, gc=False):
     preserve_until: int | None
 
 
-class AcknowledgementBody(Struct, frozen=True, gc=False):
-    """Body of Acknowledgement.
+class LogContinuedBody(Struct, frozen=True, gc=False):
+    """Body of LogContinued.
 
     Attributes:
         salt: random: hides the digest of a short body.
+        old_origin: the old log.
+        old_size: size of the last checkpoint of the old log that is known.
+        old_root: its root.
+        lost_first: the first entry that was lost.
+        lost_last: the last one.
         reason: why.
-        use: of what use it was.
-        duplicate_of: the same, seen before.
-        views_avoided: views of material spared.
-        actions_undone: acts taken back.
     """
 
     salt: bytes
-    reason: str | None
-    use: str | None
-    duplicate_of: bytes | None
-    views_avoided: int | None
-    actions_undone: int | None
+    old_origin: str
+    old_size: int
+    old_root: bytes
+    lost_first: int | None
+    lost_last: int | None
+    reason: str
 
 
 class Wrap(Struct, frozen=True, gc=False):
@@ -142,6 +144,658 @@ class Sealed(Struct, frozen=True, gc=False):
     audience_key_id: bytes | None
     wraps: tuple[Wrap, ...]
     ct: bytes
+
+
+class GapBody(Struct, frozen=True, gc=False):
+    """Body of Gap.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        topic: the outbox.
+        partition: always 0 in this version.
+        first_offset: the first that is missing.
+        last_offset: the last that is missing.
+        reason: why.
+    """
+
+    salt: bytes
+    topic: str
+    partition: int
+    first_offset: int
+    last_offset: int
+    reason: str
+
+
+class ErasureBody(Struct, frozen=True, gc=False):
+    """Body of Erasure.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        event: whose content.
+        ground: why.
+        preservation: the Preservation in its way.
+        erased_everywhere_by: when copies and backups will be gone too.
+    """
+
+    salt: bytes
+    event: bytes
+    ground: str | None
+    preservation: bytes | None
+    erased_everywhere_by: int | None
+
+
+class OverdueBody(Struct, frozen=True, gc=False):
+    """Body of Overdue.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        deadline: which deadline.
+        due_at: when it was due, pauses counted in.
+        late_s: how late, in seconds, at the header's effect_at; 0 if it is not.
+        paused_s: for how many seconds the clock stood still.
+        excuse: why it is excused.
+    """
+
+    salt: bytes
+    deadline: str
+    due_at: int
+    late_s: int
+    paused_s: int
+    excuse: str | None
+
+
+class AccessRecordedBody(Struct, frozen=True, gc=False):
+    """Body of AccessRecorded.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        mandate: under which mandate.
+        question: a question by its name.
+        query: a query in its words.
+        purpose: why it was asked.
+        reader_key_id: whose signature the request bears.
+        exported: whether the answer left the desk as a file.
+    """
+
+    salt: bytes
+    mandate: str
+    question: str | None
+    query: str | None
+    purpose: str
+    reader_key_id: bytes
+    exported: bool | None
+
+
+class PolicyAdoptedBody(Struct, frozen=True, gc=False):
+    """Body of PolicyAdopted.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        kind: what it is.
+        name: its name.
+        digest: SHA-256 of the whole text.
+        part: which part of the text this is, from 1.
+        parts: of how many.
+        text: the part's text.
+    """
+
+    salt: bytes
+    kind: str
+    name: str
+    digest: bytes
+    part: int
+    parts: int
+    text: str
+
+
+class AgreementEndedBody(Struct, frozen=True, gc=False):
+    """Body of AgreementEnded.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        agreement: its id.
+        reason: why.
+    """
+
+    salt: bytes
+    agreement: str
+    reason: str
+
+
+class AgreementConcludedBody(Struct, frozen=True, gc=False):
+    """Body of AgreementConcluded.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        agreement: its id.
+        members: who.
+        families: which families of events; empty for all.
+        compartments: of which trust domains; empty for all.
+        purposes: for what; empty for all.
+        legal_basis: on which laws it rests.
+        onward: whether members may pass on what they hear.
+        valid_from: first instant.
+        valid_to: last instant.
+    """
+
+    salt: bytes
+    agreement: str
+    members: tuple[str, ...]
+    families: tuple[str, ...]
+    compartments: tuple[str, ...]
+    purposes: tuple[str, ...]
+    legal_basis: tuple[str, ...]
+    onward: str
+    valid_from: int
+    valid_to: int | None
+
+
+class KeyRevokedBody(Struct, frozen=True, gc=False):
+    """Body of KeyRevoked.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        key_id: which key.
+        compromised_since: since when somebody else may have had it.
+    """
+
+    salt: bytes
+    key_id: bytes
+    compromised_since: int | None
+
+
+class OrganisationSuspendedBody(Struct, frozen=True, gc=False):
+    """Body of OrganisationSuspended.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        org: which.
+        reason: why.
+    """
+
+    salt: bytes
+    org: str
+    reason: str | None
+
+
+class SealingKeyBody(Struct, frozen=True, gc=False):
+    """Body of SealingKey.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        audience_key_id: its id, as sealed parts name it.
+        agreement: the agreement whose members hold it; null for this event's audience.
+        valid_from: first instant.
+        valid_to: last instant.
+    """
+
+    salt: bytes
+    audience_key_id: bytes
+    agreement: str | None
+    valid_from: int
+    valid_to: int | None
+
+
+class SealingKeySealed(Struct, frozen=True, gc=False):
+    """What is sealed in SealingKey.
+
+    Attributes:
+        key: the audience key.
+    """
+
+    key: bytes
+
+
+class ToolRegisteredBody(Struct, frozen=True, gc=False):
+    """Body of ToolRegistered.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        tool: its id.
+        version: its version.
+        kind: what it does.
+        maker: who made it.
+        measured_on: on which test set.
+        measured_at: when.
+        false_positive: of what it should pass, how much it stops.
+        false_negative: of what it should stop, how much it passes.
+        evaluator: who measured.
+    """
+
+    salt: bytes
+    tool: str
+    version: str
+    kind: str
+    maker: str | None
+    measured_on: str | None
+    measured_at: int | None
+    false_positive: int | None
+    false_negative: int | None
+    evaluator: str | None
+
+
+class MandateBody(Struct, frozen=True, gc=False):
+    """Body of Mandate.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        mandate: its id.
+        auditor: whose.
+        nations: about which nations; empty for all.
+        families: about which families of events; empty for all.
+        depth: counts, headers or bodies.
+        valid_from: first instant.
+        valid_to: last instant.
+    """
+
+    salt: bytes
+    mandate: str
+    auditor: str
+    nations: tuple[str, ...]
+    families: tuple[str, ...]
+    depth: str
+    valid_from: int
+    valid_to: int | None
+
+
+class LegalBasisBody(Struct, frozen=True, gc=False):
+    """Body of LegalBasis.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        basis: its id and version.
+        country: whose law; null for none, or for an agreement.
+        instrument: the instrument.
+        article: the article.
+        valid_from: first day.
+        valid_to: last day.
+        requires: what an event that rests on it must have.
+    """
+
+    salt: bytes
+    basis: str
+    country: str | None
+    instrument: str
+    article: str | None
+    valid_from: int
+    valid_to: int | None
+    requires: tuple[str, ...]
+
+
+class ConsentBody(Struct, frozen=True, gc=False):
+    """Body of Consent.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        for_org: to whom it is allowed.
+        use: what is allowed.
+        valid_until: how long.
+    """
+
+    salt: bytes
+    for_org: str
+    use: str
+    valid_until: int | None
+
+
+class AppealBody(Struct, frozen=True, gc=False):
+    """Body of Appeal.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        ground: why it is contested.
+        independent: whether who reassessed had no part in the first verdict.
+        decision: what was found.
+    """
+
+    salt: bytes
+    ground: str | None
+    independent: bool | None
+    decision: str | None
+
+
+class AvoidedViews(Struct, frozen=True, gc=False):
+    """Views that one measure spared.
+
+    Attributes:
+        reason: why nobody had to look.
+        n: how many.
+    """
+
+    reason: str
+    n: int
+
+
+class ExposureBody(Struct, frozen=True, gc=False):
+    """Body of Exposure.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        week_from: the week's first day.
+        team_size: how large the team is; smaller ones are not told apart.
+        viewed: views of material.
+        avoided: views spared.
+        minutes: time of viewing.
+        mitigation: how the team was spared.
+    """
+
+    salt: bytes
+    week_from: int
+    team_size: str
+    viewed: int
+    avoided: tuple[AvoidedViews, ...]
+    minutes: int
+    mitigation: tuple[str, ...]
+
+
+class LawCount(Struct, frozen=True, gc=False):
+    """How many under one law.
+
+    Attributes:
+        law_id: which law.
+        n: how many.
+    """
+
+    law_id: str
+    n: int
+
+
+class SeverityCount(Struct, frozen=True, gc=False):
+    """How many of one severity.
+
+    Attributes:
+        scheme: whose scale.
+        scheme_version: of which issue.
+        code: the category.
+        n: how many.
+    """
+
+    scheme: str
+    scheme_version: str
+    code: str
+    n: int
+
+
+class SurveyStage(Struct, frozen=True, gc=False):
+    """What was left after one stage of the work.
+
+    Attributes:
+        name: which.
+        definition: the id of its definition in the publication.
+        n: how many.
+        by_law: of these, by law; one item can count under several.
+        by_severity: of these, by severity.
+    """
+
+    name: str
+    definition: str
+    n: int
+    by_law: tuple[LawCount, ...]
+    by_severity: tuple[SeverityCount, ...]
+
+
+class SurveyBody(Struct, frozen=True, gc=False):
+    """Body of Survey.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        period_from: first day.
+        period_to: last day.
+        space: what kind of place was looked at.
+        stages: in the order of the work, each a part of the one before.
+        analysts: how many people worked on it.
+        minutes: for how long, together.
+        publication: where it is published.
+    """
+
+    salt: bytes
+    period_from: int
+    period_to: int
+    space: str
+    stages: tuple[SurveyStage, ...]
+    analysts: int | None
+    minutes: int | None
+    publication: str | None
+
+
+class SurveySealed(Struct, frozen=True, gc=False):
+    """What is sealed in Survey.
+
+    Attributes:
+        forum_alias: what the place is called among the recipients.
+    """
+
+    forum_alias: str | None
+
+
+class AdvisoryBody(Struct, frozen=True, gc=False):
+    """Body of Advisory.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        topics: what it warns of.
+        valid_until: when it has had its time.
+        publication: where it is published.
+    """
+
+    salt: bytes
+    topics: tuple[str, ...]
+    valid_until: int | None
+    publication: str | None
+
+
+class Indicator(Struct, frozen=True, gc=False):
+    """Something to look for.
+
+    Attributes:
+        kind: what value is.
+        value: the indicator.
+    """
+
+    kind: str
+    value: str
+
+
+class AdvisorySealed(Struct, frozen=True, gc=False):
+    """What is sealed in Advisory.
+
+    Attributes:
+        indicators: what to look for.
+    """
+
+    indicators: tuple[Indicator, ...]
+
+
+class Measure(Struct, frozen=True, gc=False):
+    """A figure that a promise is measured by.
+
+    Attributes:
+        name: what is measured.
+        value: how much.
+        unit: in what.
+    """
+
+    name: str
+    value: int
+    unit: str
+
+
+class CommitmentBody(Struct, frozen=True, gc=False):
+    """Body of Commitment.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        commitment: the pledge.
+        clause: which of its clauses.
+        measurable: whether anyone could measure it.
+        measure: what was measured.
+        evidence: events that show it.
+        publication: where it is published.
+    """
+
+    salt: bytes
+    commitment: str
+    clause: str
+    measurable: bool | None
+    measure: Measure | None
+    evidence: tuple[bytes, ...]
+    publication: str | None
+
+
+class Token(Struct, frozen=True, gc=False):
+    """A blinded equality token; the members hold its key, the hub does not.
+
+    Attributes:
+        epoch: which key.
+        value: the token.
+    """
+
+    epoch: int
+    value: bytes
+
+
+class DeconflictionBody(Struct, frozen=True, gc=False):
+    """Body of Deconfliction.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        token_kind: what the token stands for.
+        token: the subject, by its token.
+        want: what the claimant asks for.
+        result: what the broker found.
+    """
+
+    salt: bytes
+    token_kind: str
+    token: Token
+    want: str
+    result: str | None
+
+
+class DeconflictionSealed(Struct, frozen=True, gc=False):
+    """What is sealed in Deconfliction.
+
+    Attributes:
+        interest: why the claimant is interested.
+        contact: whom to call.
+    """
+
+    interest: str | None
+    contact: str | None
+
+
+class PreservationBody(Struct, frozen=True, gc=False):
+    """Body of Preservation.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        scope: what is to be kept.
+        items: how many items.
+        process: under which process.
+        reason: why.
+    """
+
+    salt: bytes
+    scope: tuple[str, ...]
+    items: int | None
+    process: str | None
+    reason: str | None
+
+
+class Locator(Struct, frozen=True, gc=False):
+    """Where an item can be found.
+
+    Attributes:
+        kind: what value is.
+        value: the address.
+    """
+
+    kind: str
+    value: str
+
+
+class PreservationSealed(Struct, frozen=True, gc=False):
+    """What is sealed in Preservation.
+
+    Attributes:
+        accounts: which accounts.
+        locators: which items.
+        process_ref: the process's number.
+    """
+
+    accounts: tuple[str, ...]
+    locators: tuple[Locator, ...]
+    process_ref: str | None
+
+
+class RecallBody(Struct, frozen=True, gc=False):
+    """Body of Recall.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        reason: why.
+        do: what is asked of whoever heard it.
+        new_audience: who should have heard it, where the audience was wrong.
+    """
+
+    salt: bytes
+    reason: str
+    do: tuple[str, ...]
+    new_audience: tuple[str, ...]
+
+
+class RecallSealed(Struct, frozen=True, gc=False):
+    """What is sealed in Recall.
+
+    Attributes:
+        explanation: in words.
+    """
+
+    explanation: str | None
+
+
+class HashListSnapshotBody(Struct, frozen=True, gc=False):
+    """Body of HashListSnapshot.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        list_id: the list.
+        list_version: of which issue.
+        manifest: SHA-256 of the manifest that the custodian gives out.
+        count: how many rows.
+        custodian: who keeps them.
+        reference: the custodian's name for them.
+        list_terms: under which terms they may be used.
+    """
+
+    salt: bytes
+    list_id: str
+    list_version: str
+    manifest: bytes
+    count: int
+    custodian: str
+    reference: str | None
+    list_terms: str | None
+
+
+class AcknowledgementBody(Struct, frozen=True, gc=False):
+    """Body of Acknowledgement.
+
+    Attributes:
+        salt: random: hides the digest of a short body.
+        reason: why.
+        use: of what use it was.
+        duplicate_of: the same, seen before.
+        views_avoided: views of material spared.
+        actions_undone: acts taken back.
+    """
+
+    salt: bytes
+    reason: str | None
+    use: str | None
+    duplicate_of: bytes | None
+    views_avoided: int | None
+    actions_undone: int | None
 
 
 class VictimIdentificationBody(Struct, frozen=True, gc=False):
@@ -216,18 +870,6 @@ class TakedownActionBody(Struct, frozen=True, gc=False):
     copies_removed: int | None
     preserved: bool | None
     hold_until: int | None
-
-
-class Locator(Struct, frozen=True, gc=False):
-    """Where an item can be found.
-
-    Attributes:
-        kind: what value is.
-        value: the address.
-    """
-
-    kind: str
-    value: str
 
 
 class TakedownActionSealed(Struct, frozen=True, gc=False):
@@ -562,18 +1204,6 @@ class ReportSealed(Struct, frozen=True, gc=False):
     hashes: tuple[Hash, ...]
     narrative: str | None
     custodian: CustodianRef | None
-
-
-class Token(Struct, frozen=True, gc=False):
-    """A blinded equality token; the members hold its key, the hub does not.
-
-    Attributes:
-        epoch: which key.
-        value: the token.
-    """
-
-    epoch: int
-    value: bytes
 
 
 class AssessmentSubject(Struct, frozen=True, gc=False):

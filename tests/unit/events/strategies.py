@@ -192,6 +192,8 @@ def _pool(pattern: str, low: int, high: int) -> tuple[str, ...]:
         return _WHOLE[pattern]
     if pattern == "member":
         return (*_pool("org", low, high - 1), "@north-sea", "@" + "a" * 31)
+    if pattern == "agreement":
+        return ("@ab", "@north-sea", "@" + "a" * 31)
     first, further = _LETTERS[pattern]
     dice = random.Random(pattern)
     sizes = [*range(low, high + 1)] * (1 + 60 // (high - low + 1))
