@@ -88,12 +88,28 @@ def decide(claim: Claim, directory: Directory, subject: Subject | None, policy: 
             return Verdict(refusal)
     if claim.info.directory:
         return Verdict(None)
-    return Verdict(None, tuple([_recipient(org, directory) for org in claim.header.audience]))
+    return Verdict(None, _recipients(claim.header, directory, now_us))
 
 
-def _recipient(org: str, directory: Directory) -> tuple[str, bool, str]:
+def _recipients(header: Header, directory: Directory, now_us: int) -> tuple[tuple[str, bool, str], ...]:
+    """Everyone named, and the members of each agreement named as of now, sorted; the issuer does not hear itself."""
+    audience = header.audience
+    if audience[0][0] != "@":  # sorted: an agreement comes first
+        return tuple([_recipient(org, "audience", directory) for org in audience])
+    reasons: dict[str, str] = {}
+    for member in audience:
+        agreement = directory.agreement(member, now_us)
+        if agreement is None:
+            reasons[member] = "audience"
+        else:
+            reasons.update(dict.fromkeys(agreement.members, "agreement"))
+    reasons.pop(header.issuer, None)
+    return tuple([_recipient(org, reasons[org], directory) for org in sorted(reasons)])
+
+
+def _recipient(org: str, reason: str, directory: Directory) -> tuple[str, bool, str]:
     if directory.is_admitted(org):
-        return (org, True, "audience")
+        return (org, True, reason)
     return (org, False, "suspended")
 
 
@@ -183,9 +199,16 @@ def _known_audience(case: _Case) -> str | None:
             return "audience-hub"
         if org == case.claim.header.issuer:
             return "audience-self"
-        if directory.organisation(org) is None:
+        if directory.organisation(org) is None and directory.agreement(org, case.now_us) is None:
             return "audience-unknown"
     return None
+
+
+def _agreement_open(case: _Case) -> str | None:
+    """Sealed content needs a key for each recipient: an agreement has none yet."""
+    claim = case.claim
+    named = claim.header.audience[0][0] == "@"
+    return "agreement-sealed" if named and claim.sealed is not None else None
 
 
 def _legal_basis(case: _Case) -> str | None:
@@ -233,5 +256,6 @@ _RULES: tuple[Callable[[_Case], str | None], ...] = (
     _known_audience,
     _lane_and_thread,
     _legal_basis,
+    _agreement_open,
     _wraps,
 )

@@ -1,4 +1,4 @@
-"""The directory: which organisations there are, and which keys are theirs, as of a ledger index.
+"""The directory: which organisations there are, which keys are theirs, and who agreed to share, as of a ledger index.
 
 It is made of accepted directory events alone, in the ledger's order. ``apply`` gives a new directory and leaves
 the old one as it was, so a decision for index i holds on to the directory of the entries before i.
@@ -11,12 +11,21 @@ the old one as it was, so a decision for index i holds on to the directory of th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any, Final, Protocol
 
 import msgspec
 
-from bus.events.types import Header, KeyRegisteredBody, LogOpenedBody, OrganisationAdmittedBody
+from bus.events.types import (
+    AgreementConcludedBody,
+    Header,
+    KeyRegisteredBody,
+    KeyRevokedBody,
+    LogOpenedBody,
+    OrganisationAdmittedBody,
+    OrganisationSuspendedBody,
+)
 from bus.trust.keys import SigningKey, sealing_key_id, signing_key_id, verify
 
 HUB: Final = "hub"
@@ -65,6 +74,23 @@ class KeyEntry(msgspec.Struct, frozen=True):
         )
 
 
+class Agreement(msgspec.Struct, frozen=True):
+    """A circle of organisations that an audience can name, with what they agreed to share; empty lists mean all."""
+
+    agreement: str
+    members: tuple[str, ...]
+    families: tuple[str, ...]
+    compartments: tuple[str, ...]
+    purposes: tuple[str, ...]
+    valid_from_us: int
+    valid_to_us: int | None
+    concluded_index: int
+
+    def is_valid(self, at_us: int) -> bool:
+        """Whether it is in force, first and last instant included."""
+        return self.valid_from_us <= at_us and (self.valid_to_us is None or at_us <= self.valid_to_us)
+
+
 class Governance(msgspec.Struct, frozen=True):
     """Who may admit and suspend: any ``threshold`` of these Ed25519 keys together."""
 
@@ -74,7 +100,7 @@ class Governance(msgspec.Struct, frozen=True):
 
 
 class Directory(msgspec.Struct, frozen=True):
-    """Organisations and keys as of a ledger index. The empty one is that of a log not yet opened."""
+    """Organisations, keys and agreements as of a ledger index. The empty one is that of a log not yet opened."""
 
     origin: str | None = None
     hub_key: bytes = b""
@@ -82,6 +108,7 @@ class Directory(msgspec.Struct, frozen=True):
     organisations: dict[str, Organisation] = {}
     keys: dict[bytes, KeyEntry] = {}
     sealing: dict[str, tuple[KeyEntry, ...]] = {}
+    agreements: dict[str, Agreement] = {}
 
     @property
     def auditors(self) -> tuple[str, ...]:
@@ -96,6 +123,11 @@ class Directory(msgspec.Struct, frozen=True):
         """Whether the organisation is known and not suspended."""
         found = self.organisations.get(org)
         return found is not None and not found.suspended
+
+    def agreement(self, agreement: str, at_us: int) -> Agreement | None:
+        """The agreement of this id (with its @), if it is in force at that time."""
+        found = self.agreements.get(agreement)
+        return found if found is not None and found.is_valid(at_us) else None
 
     def signing_key(self, key_id: bytes) -> KeyEntry | None:
         """The signing key of this id, valid or not."""
@@ -131,22 +163,32 @@ class Directory(msgspec.Struct, frozen=True):
 
         Who may issue it is the policy's to say.
         """
-        if info.name == "LogOpened":
+        name = info.name
+        if name == "LogOpened":
             return "already-open" if self.origin is not None else _unsound_opening(body)
-        if info.name == "OrganisationAdmitted":
-            return "directory-conflict" if body.org in self.organisations else None
-        if info.name == "KeyRegistered":
+        if name == "KeyRegistered":
             return self._conflict_of_key(body)
-        return None
+        check = _CONFLICTS.get(name)
+        return "directory-conflict" if check is not None and check(self, body) else None
 
     def apply(self, info: Named, header: Header, body: Any, index: int) -> Directory:
         """The directory after an accepted event stood at ``index``; the same one if it changes nothing here."""
-        if info.name == "LogOpened":
+        name = info.name
+        if name == "LogOpened":
             return _opened(header, body, index)
-        if info.name == "OrganisationAdmitted":
+        if name == "OrganisationAdmitted":
             return self._with_organisation(body, index)
-        if info.name == "KeyRegistered":
+        if name == "KeyRegistered":
             return self._with_key(header, body, index)
+        if name == "OrganisationSuspended":
+            return self._with_suspension(header, body)
+        if name == "KeyRevoked":
+            return self._without_key(body)
+        if name == "AgreementConcluded":
+            return self._with_agreement(body, index)
+        if name == "AgreementEnded":
+            rest = {k: v for k, v in self.agreements.items() if k != body.agreement}
+            return msgspec.structs.replace(self, agreements=rest)
         return self
 
     def _conflict_of_key(self, body: KeyRegisteredBody) -> str | None:
@@ -160,6 +202,31 @@ class Directory(msgspec.Struct, frozen=True):
         entry = Organisation(body.org, body.name, body.nation, tuple(body.roles), body.recovery_key, index)
         return msgspec.structs.replace(self, organisations={**self.organisations, body.org: entry})
 
+    def _with_suspension(self, header: Header, body: OrganisationSuspendedBody) -> Directory:
+        entry = msgspec.structs.replace(self.organisations[body.org], suspended=header.step == "suspended")
+        return msgspec.structs.replace(self, organisations={**self.organisations, body.org: entry})
+
+    def _without_key(self, body: KeyRevokedBody) -> Directory:
+        revoked = msgspec.structs.replace(self.keys[body.key_id], revoked=True)
+        keys = {**self.keys, body.key_id: revoked}
+        if revoked.use != "sealing":
+            return msgspec.structs.replace(self, keys=keys)
+        own = tuple(revoked if key.key_id == body.key_id else key for key in self.sealing[revoked.org])
+        return msgspec.structs.replace(self, keys=keys, sealing={**self.sealing, revoked.org: own})
+
+    def _with_agreement(self, body: AgreementConcludedBody, index: int) -> Directory:
+        entry = Agreement(
+            body.agreement,
+            tuple(body.members),
+            tuple(body.families),
+            tuple(body.compartments),
+            tuple(body.purposes),
+            body.valid_from,
+            body.valid_to,
+            index,
+        )
+        return msgspec.structs.replace(self, agreements={**self.agreements, body.agreement: entry})
+
     def _with_key(self, header: Header, body: KeyRegisteredBody, index: int) -> Directory:
         starts_us = max(body.valid_from, header.issued_at)
         entry = KeyEntry(
@@ -170,6 +237,30 @@ class Directory(msgspec.Struct, frozen=True):
             return msgspec.structs.replace(self, keys=keys)
         own = sorted((*self.sealing.get(body.org, ()), entry), key=lambda key: (key.starts_us, key.registered_index))
         return msgspec.structs.replace(self, keys=keys, sealing={**self.sealing, body.org: tuple(own)})
+
+
+def _unknown_or_hub(directory: Directory, body: OrganisationSuspendedBody) -> bool:
+    return body.org == HUB or body.org not in directory.organisations
+
+
+def _not_revocable(directory: Directory, body: KeyRevokedBody) -> bool:
+    """The hub's own key cannot be taken from it: then nothing more could be said."""
+    key = directory.keys.get(body.key_id)
+    return key is None or key.revoked or key.public_key == directory.hub_key
+
+
+def _unsound_agreement(directory: Directory, body: AgreementConcludedBody) -> bool:
+    backwards = body.valid_to is not None and body.valid_to < body.valid_from
+    return backwards or HUB in body.members or any(org not in directory.organisations for org in body.members)
+
+
+_CONFLICTS: Final[dict[str, Callable[[Directory, Any], bool]]] = {
+    "OrganisationAdmitted": lambda directory, body: body.org in directory.organisations,
+    "OrganisationSuspended": _unknown_or_hub,
+    "KeyRevoked": _not_revocable,
+    "AgreementConcluded": _unsound_agreement,
+    "AgreementEnded": lambda directory, body: body.agreement not in directory.agreements,
+}
 
 
 def key_proof_message(origin: str, org: str, key_id: bytes) -> bytes:

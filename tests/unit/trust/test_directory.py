@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from bus.events.types import KeyRegisteredBody, LogOpenedBody, OrganisationAdmittedBody
+from bus.events.types import (
+    AgreementConcludedBody,
+    AgreementEndedBody,
+    KeyRegisteredBody,
+    KeyRevokedBody,
+    LogOpenedBody,
+    OrganisationAdmittedBody,
+    OrganisationSuspendedBody,
+)
 from bus.trust.directory import Directory, Organisation, key_recovery_message, prove_key
 from bus.trust.keys import SealingKey, SigningKey, sealing_key_id
 
@@ -17,9 +25,9 @@ SALT = bytes(32)
 HUB, PLATFORM, OTHER, RECOVERY = (SigningKey(bytes([n]) * 32) for n in range(1, 5))
 
 
-def header(issuer: str = "hub", at_us: int = 0) -> Any:
+def header(issuer: str = "hub", at_us: int = 0, step: str = "") -> Any:
     """As much of a header as the directory reads."""
-    return SimpleNamespace(issuer=issuer, issued_at=at_us, hub=ORIGIN)
+    return SimpleNamespace(issuer=issuer, issued_at=at_us, hub=ORIGIN, step=step)
 
 
 def named(name: str) -> Any:
@@ -132,8 +140,8 @@ def test_an_earlier_directory_is_left_as_it_was() -> None:
 def test_an_event_that_changes_nothing_here_leaves_the_same_directory() -> None:
     """Types of directory events that this version does not know are no concern of keys and organisations."""
     found = directory()
-    assert found.apply(named("AgreementConcluded"), header(), None, 9) is found
-    assert found.conflict(named("AgreementConcluded"), None) is None
+    assert found.apply(named("Mandate"), header(), None, 9) is found
+    assert found.conflict(named("Mandate"), None) is None
 
 
 def test_signing_and_sealing_keys_are_not_taken_for_each_other() -> None:
@@ -247,3 +255,76 @@ def test_a_keys_validity_includes_its_first_and_last_instant() -> None:
     entry = directory((signing(PLATFORM, "platform-a", 5, 10), 0)).signing_key(PLATFORM.key_id)
     assert entry is not None
     assert [entry.is_valid(at) for at in (4, 5, 10, 11)] == [False, True, True, False]
+
+
+def concluded(agreement: str, *members: str, valid_from: int = 0, valid_to: int | None = None) -> Any:
+    """A body of AgreementConcluded."""
+    return AgreementConcludedBody(SALT, agreement, members, (), (), (), (), "none", valid_from, valid_to)
+
+
+def with_two() -> Directory:
+    """A log with two organisations, and a signing and a sealing key of the first."""
+    found = Directory().apply(named("LogOpened"), header(), opening(), 0)
+    found = found.apply(named("OrganisationAdmitted"), header(), admission("pixelpost"), 1)
+    found = found.apply(named("OrganisationAdmitted"), header(), admission("lighthouse", "hotline"), 2)
+    found = found.apply(named("KeyRegistered"), header(), signing(PLATFORM, "pixelpost"), 3)
+    return found.apply(named("KeyRegistered"), header(), sealing(7, "pixelpost"), 4)
+
+
+def test_a_suspended_organisation_can_come_back() -> None:
+    """Suspension takes its rights and nothing else, until it is reinstated."""
+    before = with_two()
+    body = OrganisationSuspendedBody(SALT, "pixelpost", "own_request")
+    suspended = before.apply(named("OrganisationSuspended"), header(step="suspended"), body, 5)
+    assert before.is_admitted("pixelpost")
+    assert not suspended.is_admitted("pixelpost")
+    assert suspended.organisation("pixelpost") is not None
+    again = suspended.apply(named("OrganisationSuspended"), header(step="reinstated"), body, 6)
+    assert again.organisations == before.organisations
+    for org in ("hub", "nobody"):
+        wrong = OrganisationSuspendedBody(SALT, org, "own_request")
+        assert before.conflict(named("OrganisationSuspended"), wrong) == "directory-conflict"
+
+
+def test_a_revoked_key_counts_no_more() -> None:
+    """Signing and sealing keys alike; it cannot be revoked twice, nor registered again, nor the hub's own taken."""
+    found = with_two()
+    sealing_id = sealing_key_id(bytes([7]) * 1216)
+    for key_id in (PLATFORM.key_id, sealing_id):
+        body = KeyRevokedBody(SALT, key_id, None)
+        assert found.conflict(named("KeyRevoked"), body) is None
+        found = found.apply(named("KeyRevoked"), header(), body, 5)
+        assert found.keys[key_id].revoked
+        assert found.conflict(named("KeyRevoked"), body) == "directory-conflict"
+    assert found.sealing_keys("pixelpost", DAY) == []
+    assert found.conflict(named("KeyRegistered"), signing(PLATFORM, "pixelpost")) == "directory-conflict"
+    for key_id in (bytes(32), HUB.key_id):
+        assert found.conflict(named("KeyRevoked"), KeyRevokedBody(SALT, key_id, None)) == "directory-conflict"
+
+
+def test_an_agreement_holds_between_its_dates_until_it_is_ended() -> None:
+    """It names members that are known; concluded again it replaces itself; ended it is gone."""
+    found = with_two()
+    body = concluded("@harbour", "lighthouse", "pixelpost", valid_from=DAY, valid_to=3 * DAY)
+    assert found.conflict(named("AgreementConcluded"), body) is None
+    found = found.apply(named("AgreementConcluded"), header(), body, 5)
+    in_force = [found.agreement("@harbour", at) is not None for at in (DAY - 1, DAY, 3 * DAY, 3 * DAY + 1)]
+    assert in_force == [False, True, True, False]
+    found = found.apply(named("AgreementConcluded"), header(), concluded("@harbour", "pixelpost"), 6)
+    agreement = found.agreement("@harbour", 0)
+    assert agreement is not None
+    assert agreement.members == ("pixelpost",)
+    ending = AgreementEndedBody(SALT, "@harbour", "terminated")
+    found = found.apply(named("AgreementEnded"), header(), ending, 7)
+    assert found.agreement("@harbour", 0) is None
+    assert found.conflict(named("AgreementEnded"), ending) == "directory-conflict"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [concluded("@harbour", "hub"), concluded("@harbour", "nobody"), concluded("@harbour", "pixelpost", valid_from=2, valid_to=1)],
+    ids=["the hub", "an unknown organisation", "backwards"],
+)  # fmt: skip
+def test_an_unsound_agreement_is_a_conflict(body: Any) -> None:
+    """Who is not admitted cannot be a member, and an end comes after its beginning."""
+    assert with_two().conflict(named("AgreementConcluded"), body) == "directory-conflict"
