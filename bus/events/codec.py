@@ -140,6 +140,16 @@ def decode_header(info: SchemaInfo, data: bytes) -> Header:
     return _whole(decoders.EVENTS[info.id][0], data, 0)
 
 
+def decode_body(info: SchemaInfo, data: bytes, step: str) -> Any:
+    """Read a body alone.
+
+    Raises:
+        Malformed: as :func:`decode`.
+    """
+    body = decoders.EVENTS[info.id][1]
+    return _whole(lambda b, p: body(b, p, step), data, 0)
+
+
 def decode_plaintext(info: SchemaInfo, data: bytes) -> Any:
     """Read what was sealed in an event of this type; the struct is ``types.<Type>Sealed``.
 

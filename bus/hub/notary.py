@@ -23,6 +23,7 @@ from bus.hub.intake import Candidate, inspect
 from bus.hub.load import check_intake, load_state
 from bus.hub.receipts import FlushRow, SignedReceipts, reissue, sign_receipts
 from bus.hub.sequencer import Built, Gap, build, ids_of, items_of_rows, owner_of
+from bus.hub.subjects import look_up
 from bus.hub.topics import admit
 from bus.kafka.admin import Admin
 from bus.kafka.reader import OffsetLost, Reader
@@ -270,6 +271,7 @@ class Notary:
             faults.at("notary.head_moved")
             self._check_clock(transaction.now_s)
             accepted = await transaction.find_accepted(ids_of(batch))
+            await look_up(transaction, batch, accepted)
             built = build(self._state, batch, accepted, self._clock.now_us())
             receipts = sign_receipts(
                 self._key,

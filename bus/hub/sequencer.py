@@ -18,9 +18,10 @@ from msgspec import Struct, field
 from bus.events.codec import encode_decision
 from bus.events.types import Decision, Header, ReceiptItem, Recipient
 from bus.hub.intake import Candidate, check, parse
+from bus.hub.subjects import note, subject_of
 from bus.kafka.records import Record
 from bus.ledger.store import Accepted, Rows
-from bus.policy import Claim, Policy, Subject, decide
+from bus.policy import Claim, Policy, decide
 from bus.tlog import Frontier, Outcome, leaf_hash, pack_leaf
 from bus.tlog.frontier import SUBTREE_SIZE
 from bus.tlog.leaf import ZERO16, ZERO32
@@ -29,6 +30,9 @@ from bus.trust.directory import Directory
 
 MAX_QUARANTINED = 1024 * 1024 + 4096
 """Bytes of a refused value that are kept: whatever a topic can hold."""
+
+MAX_ALTERNATIVES = 7
+"""A receipt's item has room for eight reasons."""
 
 
 class Gap(Struct, frozen=True):
@@ -68,14 +72,11 @@ class Built(Struct):
 
 
 def ids_of(candidates: Sequence[Candidate | Gap]) -> list[bytes]:
-    """Event ids that must be looked up: those of the events, and of what they are about."""
+    """Event ids that must be looked up; :func:`bus.hub.subjects.look_up` does what they are about."""
     wanted: set[bytes] = set()
     for candidate in candidates:
         if isinstance(candidate, Candidate) and candidate.decoded is not None:
-            header = candidate.decoded.header
-            wanted.add(header.event_id)
-            if header.about is not None:
-                wanted.add(header.about)
+            wanted.add(candidate.decoded.header.event_id)
     return list(wanted)
 
 
@@ -91,7 +92,7 @@ def build(
     Args:
         state: changed in place.
         candidates: at least one.
-        accepted: what stands already of :func:`ids_of`; grows with what this flush accepts.
+        accepted: what stands already of :func:`ids_of`, and of what they are about; grows with what this flush accepts.
         now_us: the clock, microseconds since 1970; ledger time never goes back whatever it says.
         entropy: random bytes, 16 for each decision.
     """
@@ -163,9 +164,12 @@ class _Builder:
             if known is not None and known.commitment == candidate.commitment:
                 self._repeated(candidate, known)
                 return
-            reason = "id-conflict" if known is not None else self._decide(candidate)
+            if known is None:
+                self._decide(candidate)
+                return
+            reason = "id-conflict"
         if reason is not None:
-            self._refused(candidate, reason)
+            self._refused(candidate, (reason,))
 
     def _ask_again(self, candidate: Candidate) -> None:
         """The key was not known when the signature was looked at; it may have been registered since."""
@@ -188,13 +192,12 @@ class _Builder:
         key: bytes = candidate.decoded.body.hub_key
         check([candidate], BatchVerifier(), lambda _: key)
 
-    def _decide(self, candidate: Candidate) -> str | None:
-        """Apply the policy; an accepted event is written down, a refused one gives its reason."""
+    def _decide(self, candidate: Candidate) -> None:
+        """Apply the policy, and write down the accepted event or the refusal."""
         decoded, signature = candidate.decoded, candidate.signature
         assert decoded is not None
         assert signature is not None
         header = decoded.header
-        about = self.accepted.get(header.about) if header.about is not None else None
         claim = Claim(
             candidate.owner,
             candidate.lane,
@@ -206,12 +209,18 @@ class _Builder:
             header,
             decoded.body,
             decoded.sealed,
+            None if header.supersedes is None else self._issuer_of(header.supersedes),
         )
-        subject = None if about is None else Subject(about.thread, about.lane)
+        subject = None if header.about is None else subject_of(decoded.info, header, self.accepted)
         verdict = decide(claim, self.state.directory, subject, self.state.policy, self.time_us + 1)
         if verdict.refusal is None:
             self._accept(candidate, verdict.recipients)
-        return verdict.refusal
+        else:
+            self._refused(candidate, (verdict.refusal, *_alternatives(verdict.allowed)))
+
+    def _issuer_of(self, event_id: bytes) -> str | None:
+        known = self.accepted.get(event_id)
+        return None if known is None or known.standing is None else known.standing.issuer
 
     def _accept(self, candidate: Candidate, recipients: Sequence[tuple[str, bool, str]]) -> None:
         decoded, signature = candidate.decoded, candidate.signature
@@ -230,7 +239,10 @@ class _Builder:
         rows.content.append((index, body, value[decoded.body_end :], None, None, None))
         thread = UUID(header.thread)
         rows.accepted.append((UUID(header.event_id), index, candidate.commitment, thread, header.lane))
-        self.accepted[header.event_id] = Accepted(index, candidate.commitment, header.thread, header.lane)
+        stood = Accepted(index, candidate.commitment, header.thread, header.lane)
+        step = note(decoded.info, header, decoded.body, stood, self.accepted)
+        if step is not None:
+            rows.step.append(step)
         if decoded.info.directory:
             self.state.directory = self.state.directory.apply(decoded.info, header, decoded.body, index)
             self.built.directory_changed = True
@@ -252,10 +264,10 @@ class _Builder:
         self.built.repeated += 1
         self._entry(Outcome.REPEATED, _source(candidate), candidate, _Told(first_index=known.index), ZERO32)
 
-    def _refused(self, candidate: Candidate, reason: str) -> None:
+    def _refused(self, candidate: Candidate, reasons: tuple[str, ...]) -> None:
         record, index = candidate.record, self.index
         self.built.refused += 1
-        self._entry(Outcome.REFUSED, _source(candidate), candidate, _Told((reason,)), ZERO32)
+        self._entry(Outcome.REFUSED, _source(candidate), candidate, _Told(reasons), ZERO32)
         headers = orjson.dumps([(name, (value or b"").hex()) for name, value in record.headers])
         raw = None if record.value is None else record.value[:MAX_QUARANTINED]
         self.built.rows.content.append((index, None, None, raw, headers, record.key))
@@ -327,6 +339,13 @@ class _Builder:
             event_id,
             known.commitment,
         )
+
+
+def _alternatives(steps: Sequence[str]) -> list[str]:
+    """The steps that would be allowed, as a receipt can name them beside the reason: seven at most."""
+    if len(steps) > MAX_ALTERNATIVES:
+        steps = (*steps[: MAX_ALTERNATIVES - 1], "more")
+    return [f"allowed.{step}" for step in steps]
 
 
 def _source(candidate: Candidate) -> _Source:

@@ -17,6 +17,7 @@ from asyncpg.pgproto.pgproto import UUID
 from msgspec import Struct, field
 
 from bus.errors import HeadMoved, LedgerError, Unavailable
+from bus.events.types import Viewed
 from bus.ledger.sql import QUERIES
 from bus.tlog import Frontier
 
@@ -30,6 +31,7 @@ ENTRY_COLUMNS = (
 RECORD_COLUMNS = ("index", "schema_id", "header", "decision", "bus_signature")
 CONTENT_COLUMNS = ("index", "body", "sealed", "raw", "raw_headers", "raw_key")
 ACCEPTED_COLUMNS = ("event_id", "index", "commitment", "thread", "lane")
+STEP_COLUMNS = ("index", "subject", "type", "line", "step", "viewed")
 FLUSH_COLUMNS = ("first_index", "last_index", "number", "key_id", "batch", "sig")
 SUBTREE_COLUMNS = ("n", "hash")
 
@@ -46,13 +48,36 @@ class Head(Struct, frozen=True):
     idle_s: float = 0.0
 
 
+class Standing(Struct, gc=False):
+    """What an accepted event said, and where its subject is.
+
+    Attributes:
+        type: its type.
+        issuer: who said it.
+        step: its step.
+        addressee: who owes an act, if anyone.
+        subject: the event that opened its subject: itself, or the one that it follows.
+        viewed: of an event that opened a subject: what was first stated there of who viewed the file.
+        steps: the same: the last step of each (type, line) since it was opened.
+    """
+
+    type: str
+    issuer: str
+    step: str
+    addressee: str | None
+    subject: bytes
+    viewed: Viewed | None = None
+    steps: dict[tuple[str, str], str] | None = None
+
+
 class Accepted(Struct, frozen=True, gc=False):
-    """What is known of an event id that was accepted."""
+    """What is known of an event id that was accepted; ``standing`` where an event is about it."""
 
     index: int
     commitment: bytes
     thread: bytes
     lane: str
+    standing: Standing | None = None
 
 
 class Rows(Struct):
@@ -62,6 +87,7 @@ class Rows(Struct):
     record: list[tuple[Any, ...]] = field(default_factory=list)
     content: list[tuple[Any, ...]] = field(default_factory=list)
     accepted: list[tuple[Any, ...]] = field(default_factory=list)
+    step: list[tuple[Any, ...]] = field(default_factory=list)
     subtree: list[tuple[int, bytes]] = field(default_factory=list)
     flush: list[tuple[Any, ...]] = field(default_factory=list)
     intake: dict[str, int] = field(default_factory=dict)
@@ -193,12 +219,17 @@ class FlushTransaction:
             for row in rows
         }
 
+    async def fetch(self, query: str, *args: object) -> list[Any]:
+        """The rows of a named query, as of this flush."""
+        return list(await self._connection.fetch(QUERIES[query], *args))
+
     async def write(self, rows: Rows, frontier: Frontier, time_us: int) -> None:
         """Write all of a flush; the block's end commits it."""
         await self._copy("entry", ENTRY_COLUMNS, rows.entry)
         await self._copy("record", RECORD_COLUMNS, rows.record)
         await self._copy("content", CONTENT_COLUMNS, rows.content)
         await self._copy("accepted_id", ACCEPTED_COLUMNS, rows.accepted)
+        await self._copy("step", STEP_COLUMNS, rows.step)
         await self._copy("subtree", SUBTREE_COLUMNS, rows.subtree)
         await self._copy("flush", FLUSH_COLUMNS, rows.flush)
         if rows.recipients:

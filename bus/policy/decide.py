@@ -10,13 +10,15 @@ is refused.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
 
 from bus.events.ids import uuid7_time_us
+from bus.events.lifecycle import LIFECYCLES, START, Denied, check
 from bus.events.registry import SchemaInfo
-from bus.events.types import Header, Sealed
+from bus.events.types import Header, Sealed, Viewed
 from bus.policy.policy import Policy
 from bus.trust.directory import Directory
 from bus.trust.keys import signing_key_id
@@ -42,20 +44,43 @@ class Claim(Struct, frozen=True, gc=False):
     header: Header
     body: Any
     sealed: Sealed | None
+    supersedes_of: str | None = None
+    """Who issued the event that this one supersedes, as far as the ledger knows it."""
 
 
 class Subject(Struct, frozen=True, gc=False):
-    """What the ledger knows of the event that this one is about."""
+    """What the ledger knows of the event that this one is about.
+
+    Attributes:
+        thread: its thread.
+        lane: its lane.
+        issuer: who said it.
+        owner: who opened the subject whose lifecycle goes on; None where this event would open its own.
+        addressee: who owes an act there, if anyone.
+        main: the last step there; ``start`` before the first, empty if this type cannot be about it.
+        own: the same on the issuer's own way, for steps that each organisation takes on its own.
+        viewed: what was stated there of who viewed the file.
+    """
 
     thread: bytes
     lane: str
+    issuer: str | None = None
+    owner: str | None = None
+    addressee: str | None = None
+    main: str = START
+    own: str = START
+    viewed: Viewed | None = None
 
 
 class Verdict(Struct, frozen=True, gc=False):
-    """A refusal with its reason, or the recipients: (organisation, may hear it, reason), sorted."""
+    """A refusal with its reason, or the recipients: (organisation, may hear it, reason), sorted.
+
+    ``allowed`` are the steps that the issuer might take instead.
+    """
 
     refusal: str | None
     recipients: tuple[tuple[str, bool, str], ...] = ()
+    allowed: tuple[str, ...] = ()
 
 
 class _Case(Struct, frozen=True, gc=False):
@@ -86,6 +111,9 @@ def decide(claim: Claim, directory: Directory, subject: Subject | None, policy: 
         refusal = rule(case)
         if refusal is not None:
             return Verdict(refusal)
+    denied = _step(case)
+    if denied is not None:
+        return Verdict(denied.reason, (), denied.allowed)
     if claim.info.directory:
         return Verdict(None)
     return Verdict(None, _recipients(claim.header, directory, now_us))
@@ -246,6 +274,60 @@ def _governed(case: _Case) -> str | None:
     return case.directory.conflict(claim.info, claim.body)
 
 
+def _one_addressee(case: _Case) -> str | None:
+    """A notice names exactly one addressee, who hears it, and the same from first to last."""
+    header, subject = case.claim.header, case.subject
+    if case.claim.info.name != "TakedownNotice":
+        return None
+    addressee = header.addressee
+    if subject is not None and subject.addressee not in {None, addressee}:
+        return "one-addressee"
+    if addressee in header.audience or header.issuer == HUB:
+        return None
+    found = [case.directory.agreement(member, case.now_us) for member in header.audience if member[0] == "@"]
+    return None if any(one is not None and addressee in one.members for one in found) else "one-addressee"
+
+
+def _own_to_supersede(case: _Case) -> str | None:
+    """One organisation's verdict never overwrites another's."""
+    return None if case.claim.supersedes_of in {None, case.claim.header.issuer} else "supersedes-foreign"
+
+
+def _viewed_unchanged(case: _Case) -> str | None:
+    """Who viewed the file before it was reported is a legal fact: copied as it is, or not at all."""
+    subject = case.subject
+    if subject is None or subject.viewed is None:
+        return None
+    viewed = getattr(case.claim.body, "viewed", None)
+    return None if viewed is None or viewed == subject.viewed else "viewed-changed"
+
+
+def _step(case: _Case) -> Denied | None:
+    """The step must follow from the subject's last one, and be the issuer's to take."""
+    claim, subject = case.claim, case.subject
+    header = claim.header
+    life = LIFECYCLES[claim.info.name]
+    organisation = case.directory.organisation(header.issuer)
+    roles = () if organisation is None else organisation.roles
+    keeps_elsewhere = claim.info.name == "HashListing" and claim.body.source_list is not None
+    if subject is None:
+        opener = _opener(roles)
+        return check(life, header.step, opener | {"keeper"} if keeps_elsewhere else opener, START, START)
+    actor = {"any", "keeper", *roles} if keeps_elsewhere else {"any", *roles}
+    actor.add("owner" if subject.owner in {None, header.issuer} else "other")
+    if subject.addressee in {None, header.issuer}:
+        actor.add("addressee")
+    if subject.issuer in {None, header.issuer}:
+        actor.add("target")
+    return check(life, header.step, actor, subject.main, subject.own)
+
+
+@lru_cache(maxsize=4096)
+def _opener(roles: tuple[str, ...]) -> frozenset[str]:
+    """Who is about nothing, or about what this log does not know, stands in every relation to it but one."""
+    return frozenset((*roles, "any", "owner", "addressee", "target"))
+
+
 _RULES: tuple[Callable[[_Case], str | None], ...] = (
     _this_log,
     _one_sender,
@@ -258,4 +340,7 @@ _RULES: tuple[Callable[[_Case], str | None], ...] = (
     _legal_basis,
     _agreement_open,
     _wraps,
+    _one_addressee,
+    _own_to_supersede,
+    _viewed_unchanged,
 )

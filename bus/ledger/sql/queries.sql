@@ -28,6 +28,31 @@ UPDATE ledger.head SET root = $2, frontier = $3, time_us = $4 WHERE size = $1;
 -- Which of these ids stand already, with what content, in which thread and lane.
 SELECT event_id, index, commitment, thread, lane FROM ledger.accepted_id WHERE event_id = ANY ($1::uuid[]);
 
+-- find_standing --
+-- What was said under these ids, by whom, and which subject it belongs to, where that is another event.
+SELECT accepted.event_id, accepted.index, accepted.commitment, accepted.thread, accepted.lane,
+       entry.schema_id, entry.issuer, entry.step, entry.addressee, step.subject
+FROM ledger.accepted_id AS accepted
+JOIN ledger.entry ON entry.index = accepted.index
+LEFT JOIN ledger.step ON step.index = accepted.index
+WHERE accepted.event_id = ANY ($1::uuid[]);
+
+-- find_steps --
+-- The last step of each line of these subjects.
+SELECT DISTINCT ON (subject, type, line) subject, type, line, step
+FROM ledger.step WHERE subject = ANY ($1::uuid[]) AND step IS NOT NULL
+ORDER BY subject, type, line, index DESC;
+
+-- find_viewed --
+-- Which entry after the first one stated who viewed the file.
+SELECT subject, min(index) AS index FROM ledger.step WHERE subject = ANY ($1::uuid[]) AND viewed GROUP BY subject;
+
+-- bodies --
+-- The bodies of these entries, as far as they were not erased.
+SELECT index, entry.schema_id, entry.step, content.body
+FROM ledger.entry JOIN ledger.content USING (index)
+WHERE index = ANY ($1::bigint[]) AND content.body IS NOT NULL;
+
 -- save_intake --
 -- The offset to read next of each topic that this flush covers.
 INSERT INTO ledger.intake (topic, next_offset) SELECT * FROM unnest($1::text[], $2::bigint[])

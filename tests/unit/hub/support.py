@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from bus.hub.intake import inspect
@@ -27,8 +28,9 @@ MEMBERS = {
 class World:
     """An open log with members, and what the notary would do with what they send."""
 
-    def __init__(self) -> None:
-        self.rings = {org: KeyRing.generate() for org in ("hub", *MEMBERS)}
+    def __init__(self, members: Mapping[str, tuple[str, str]] = MEMBERS) -> None:
+        self.members = members
+        self.rings = {org: KeyRing.generate() for org in ("hub", *members)}
         self.state = State(Directory(), Frontier(), 0, Policy.load(), {}, BatchVerifier())
         self.accepted: dict[bytes, Accepted] = {}
         self.offsets: dict[str, int] = {}
@@ -50,7 +52,7 @@ class World:
             "policy_digest": self.state.policy.digest.hex(),
         }
         self.send("LogOpened", body)
-        for org, (nation, role) in MEMBERS.items():
+        for org, (nation, role) in self.members.items():
             self.send("OrganisationAdmitted", {"org": org, "name": org, "nation": nation, "roles": [role]})
             self.send("KeyRegistered", self.key_body(org, "signing"))
             self.send("KeyRegistered", self.key_body(org, "sealing"))

@@ -1,0 +1,202 @@
+"""Where subjects are in their lifecycles: looked up before a flush is decided, noted as events are accepted.
+
+An event that is about nothing opens a subject, and so does one about an event of another type, unless its lifecycle
+says that it runs on that (``bus/events/lifecycles.py``). What follows is kept as rows of ``ledger.step``, of which
+the state is nothing but the fold: the last step of each line of each subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from asyncpg.pgproto.pgproto import UUID
+
+from bus.errors import Malformed
+from bus.events import registry
+from bus.events.codec import decode_body
+from bus.events.lifecycle import LIFECYCLES, START, Lifecycle
+from bus.events.registry import SchemaInfo
+from bus.events.types import Header, Viewed
+from bus.hub.intake import Candidate
+from bus.ledger.store import Accepted, Standing
+from bus.policy import Subject
+
+VIEWED_TYPES = frozenset({"HashHit", "Assessment", "Report"})
+"""Types whose body says who viewed the file."""
+
+HUB = "hub"
+Row = tuple[int, UUID, str, str, str | None, bool]
+"""A row of ``ledger.step``."""
+
+
+class Reads(Protocol):
+    """What is asked of an open flush."""
+
+    async def fetch(self, query: str, *args: object) -> list[Any]:
+        """The rows of a named query."""
+        ...
+
+
+# --- deciding ---------------------------------------------------------------------------------------------------------
+
+
+def subject_of(info: SchemaInfo, header: Header, accepted: dict[bytes, Accepted]) -> Subject | None:
+    """What the policy must know of an event's subject; None if it is about nothing, or nothing known here."""
+    about = accepted.get(header.about) if header.about is not None else None
+    if about is None:
+        return None
+    standing = about.standing
+    if standing is None:
+        return Subject(about.thread, about.lane)
+    life = LIFECYCLES[info.name]
+    root = accepted.get(standing.subject, about).standing or standing
+    key = _runs_on(life, header, standing)
+    if key is None:
+        return Subject(about.thread, about.lane, standing.issuer, viewed=root.viewed)
+    on = (accepted[key].standing if key in accepted else None) or standing
+    main, own = _last(life, header, on)
+    return Subject(about.thread, about.lane, standing.issuer, on.issuer, on.addressee, main, own, root.viewed)
+
+
+def _runs_on(life: Lifecycle, header: Header, about: Standing) -> bytes | None:
+    """The event whose lifecycle goes on with this one; None if it opens a subject of its own."""
+    if life.of == "event" and about.type != life.name:
+        return header.about
+    return about.subject if life.of or about.type == life.name else None
+
+
+def _last(life: Lifecycle, header: Header, on: Standing) -> tuple[str, str]:
+    """The last step on the subject's line and on the organisation's own."""
+    if life.subjects and on.type not in life.subjects:
+        return "", ""
+    steps = on.steps or {}
+    first = on.step if on.type == life.name else START
+    main = steps.get((life.name, _line(life, header, each=False)), first)
+    return main, steps.get((life.name, _line(life, header, each=True)), main)
+
+
+def _line(life: Lifecycle, header: Header, *, each: bool) -> str:
+    """Whose way a step goes: the subject's own, an organisation's, or that of one deadline of one addressee."""
+    if life.name == "Overdue":
+        return f"{header.addressee}/{header.deadline}"
+    if not each:
+        return ""
+    return header.addressee or HUB if header.issuer == HUB else header.issuer
+
+
+# --- noting -----------------------------------------------------------------------------------------------------------
+
+
+def note(info: SchemaInfo, header: Header, body: Any, stands: Accepted, accepted: dict[bytes, Accepted]) -> Row | None:
+    """Add an event to ``accepted``, and say the row that keeps it if it follows another.
+
+    Args:
+        info: its schema.
+        header: its header.
+        body: its body.
+        stands: its place in the ledger, without ``standing``.
+        accepted: grows by this event; the subject that it follows moves on.
+    """
+    about = accepted.get(header.about) if header.about is not None else None
+    viewed = body.viewed if info.name in VIEWED_TYPES else None
+    life = LIFECYCLES[info.name]
+    key = None if about is None or about.standing is None else _runs_on(life, header, about.standing)
+    own = Standing(info.name, header.issuer, header.step, header.addressee, key or header.event_id)
+    accepted[header.event_id] = Accepted(stands.index, stands.commitment, stands.thread, stands.lane, own)
+    if key is None:
+        own.viewed = viewed
+        return None
+    on = accepted[key].standing if key in accepted else None
+    step = life.steps[header.step]
+    line = _line(life, header, each=step.each)
+    states = on is not None and viewed is not None and on.viewed is None
+    if on is not None:
+        on.viewed = viewed if states else on.viewed
+        if not step.keeps:
+            on.steps = on.steps or {}
+            on.steps[info.name, line] = header.step
+    return (stands.index, UUID(key), info.name, line, None if step.keeps else header.step, states)
+
+
+def replay(events: Iterable[tuple[int, SchemaInfo, Header, Any]]) -> list[Row]:
+    """The rows again from accepted events in ledger order: (index, schema, header, body)."""
+    accepted: dict[bytes, Accepted] = {}
+    rows: list[Row] = []
+    for index, info, header, body in events:
+        row = note(info, header, body, Accepted(index, b"", header.thread, header.lane), accepted)
+        if row is not None:
+            rows.append(row)
+    return rows
+
+
+# --- looking up -------------------------------------------------------------------------------------------------------
+
+
+def subjects_in(candidates: Sequence[object]) -> list[bytes]:
+    """The ids that a flush's events are about or supersede."""
+    wanted: set[bytes] = set()
+    for candidate in candidates:
+        if isinstance(candidate, Candidate) and candidate.decoded is not None:
+            header = candidate.decoded.header
+            wanted.update(one for one in (header.about, header.supersedes) if one is not None)
+    return list(wanted)
+
+
+async def look_up(reads: Reads, candidates: Sequence[object], accepted: dict[bytes, Accepted]) -> None:
+    """Add to ``accepted`` where each subject of a flush is, and the event that opened it."""
+    ids = subjects_in(candidates)
+    if not ids:
+        return
+    await _add(reads, ids, accepted)
+    opened = {one.standing.subject for one in map(accepted.get, ids) if one is not None and one.standing is not None}
+    await _add(reads, [one for one in opened if one not in accepted or accepted[one].standing is None], accepted)
+    keys = [UUID(one) for one in {*ids, *opened} if one in accepted]
+    for row in await reads.fetch("find_steps", keys):
+        standing = accepted[row["subject"].bytes].standing
+        assert standing is not None
+        standing.steps = standing.steps or {}
+        standing.steps[row["type"], row["line"]] = row["step"]
+    await _add_viewed(reads, [one for one in opened if one in accepted], accepted)
+
+
+async def _add(reads: Reads, ids: Sequence[bytes], accepted: dict[bytes, Accepted]) -> None:
+    if not ids:
+        return
+    for row in await reads.fetch("find_standing", [UUID(one) for one in ids]):
+        event_id = row["event_id"].bytes
+        info = registry.by_id(row["schema_id"])
+        subject = event_id if row["subject"] is None else row["subject"].bytes
+        name = "" if info is None else info.name
+        standing = Standing(name, row["issuer"], row["step"], row["addressee"], subject)
+        accepted[event_id] = Accepted(row["index"], row["commitment"], row["thread"].bytes, row["lane"], standing)
+
+
+async def _add_viewed(reads: Reads, subjects: Sequence[bytes], accepted: dict[bytes, Accepted]) -> None:
+    """What was first stated of who viewed the file, from the body that states it; an erased one states nothing."""
+    entries = {one: accepted[one].index for one in subjects if _type_of(accepted[one]) in VIEWED_TYPES}
+    if not entries:
+        return
+    for row in await reads.fetch("find_viewed", [UUID(one) for one in entries]):
+        entries[row["subject"].bytes] = row["index"]
+    found = {row["index"]: _viewed(row) for row in await reads.fetch("bodies", list(entries.values()))}
+    for subject, index in entries.items():
+        standing = accepted[subject].standing
+        if standing is not None:
+            standing.viewed = found.get(index)
+
+
+def _type_of(accepted: Accepted) -> str:
+    return "" if accepted.standing is None else accepted.standing.type
+
+
+def _viewed(row: Any) -> Viewed | None:
+    info = registry.by_id(row["schema_id"])
+    if info is None:
+        return None
+    try:
+        body: msgspec.Struct = decode_body(info, row["body"], row["step"])
+    except Malformed:
+        return None
+    return getattr(body, "viewed", None)
