@@ -96,7 +96,7 @@ def _tell(message: str, hint: str, code: int) -> int:
     return code
 
 
-@click.group(cls=Root, lazy=COMMANDS, examples=EXAMPLES, context_settings={
+@click.group("bus", cls=Root, lazy=COMMANDS, examples=EXAMPLES, context_settings={
     "auto_envvar_prefix": "BUS", "help_option_names": ["-h", "--help"], "max_content_width": 100,
 })  # fmt: skip
 @click.version_option(__version__, prog_name="bus", message="%(prog)s %(version)s")

@@ -16,6 +16,7 @@ FORM = "bus"
 
 
 def event(**header) -> dict:
+    """A valid event."""
     made = example(
         "HashHit", issuer="tidewave", audience=["hotline-north"], nations=["SE"], now_us=1_800_000_000_000_000
     )
@@ -24,10 +25,12 @@ def event(**header) -> dict:
 
 
 def lines(*events: dict) -> bytes:
+    """Events as NDJSON."""
     return "".join(json.dumps(e) + "\n" for e in events).encode()
 
 
 def without_id(**header) -> dict:
+    """A valid event without an id."""
     made = event(**header)
     del made["header"]["event_id"]
     return made
@@ -113,7 +116,7 @@ def test_other_content_under_a_known_id_is_refused_at_home(desk):
     one = event()
     two = json.loads(json.dumps(one))
     two["body"]["context"]["count"] = 99
-    with pytest.raises(InvalidFile, match="line 2: .*stands above with other content"):
+    with pytest.raises(InvalidFile, match=r"line 2: .*stands above with other content"):
         desk.publish(lines(one, two), FORM)
     desk.publish(lines(one), FORM)
     with pytest.raises(InvalidFile, match="already published with other content"):
@@ -131,7 +134,7 @@ def test_an_event_may_be_about_one_above_it(desk):
 
 def test_a_missing_file_is_a_usage_error(desk, tmp_path: Path):
     """A file that is not there is named."""
-    with pytest.raises(UsageError, match="nowhere.json cannot be read"):
+    with pytest.raises(UsageError, match=r"nowhere\.json cannot be read"):
         desk.publish(tmp_path / "nowhere.json", FORM)
     with pytest.raises(UsageError, match="cannot be read"):
         desk.publish(tmp_path, FORM)

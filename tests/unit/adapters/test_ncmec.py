@@ -14,6 +14,7 @@ TAIL = "</videos></queryResult>"
 
 
 def video(*, key: str = "v1", grade: str = "A1", md5: str = "aa" * 16, second: int = 0, more: str = "") -> str:
+    """An entry."""
     return (
         f'<video><member id="7">M</member><timestamp>2024-01-01T00:00:{second:02}Z</timestamp><id>{key}</id>'
         f"<classification>{grade}</classification><fingerprints><md5>{md5}</md5>{more}</fingerprints></video>"
@@ -21,6 +22,7 @@ def video(*, key: str = "v1", grade: str = "A1", md5: str = "aa" * 16, second: i
 
 
 def gone(*, key: str = "v1", second: int = 0) -> str:
+    """A tombstone."""
     return (
         f'<deletedVideo><member id="7">M</member><timestamp>2024-01-01T00:00:{second:02}Z</timestamp>'
         f"<id>{key}</id></deletedVideo>"
@@ -28,10 +30,12 @@ def gone(*, key: str = "v1", second: int = 0) -> str:
 
 
 def page(*entries: str) -> bytes:
+    """A page of videos."""
     return (HEAD + "\n".join(entries) + TAIL).encode()
 
 
 def steps(told) -> list[tuple[str, str, bool]]:
+    """Entry, step and whether it is new, of each."""
     return [(t.event["body"]["entry"], t.event["header"]["step"], t.new) for t in told]
 
 
@@ -160,7 +164,7 @@ def test_an_entry_left_with_no_fingerprint_fails_the_page(desk):
     [
         ("<pdna>zz</pdna>", "pdna must be 144 bytes"),
         ("<sha1>" + "a" * 41 + "</sha1>", "sha1 must be 20 bytes"),
-        ("<sha1>" + "١" * 40 + "</sha1>", "sha1 must be 20 bytes"),
+        ("<sha1>" + "\u0661" * 40 + "</sha1>", "sha1 must be 20 bytes"),
         ("<pdq></pdq>", "pdq must be 32 bytes"),
         ("<netclean>xyz</netclean>", "netclean must be hexadecimal"),
         ("<tmk-pdqf>AAAA</tmk-pdqf>", "too large to travel"),
