@@ -25,9 +25,9 @@ from bus.sandbox.processes import Identity, Role
 from bus.sandbox.state import State, published
 from bus.sandbox.world import HUB
 
-HUB_ROLES = ("notary", "courier")
+HUB_ROLES = ("notary", "courier", "publisher")
 ROLES = ("kafka", "postgres", *HUB_ROLES)
-_STOP_ORDER = ("courier", "notary", "postgres", "kafka")
+_STOP_ORDER = ("courier", "publisher", "notary", "postgres", "kafka")
 _HUB_READY_TIMEOUT_S = 60.0
 
 Say = Callable[[str], None]
@@ -250,7 +250,8 @@ class Sandbox:
 
 
 def _hub_arguments(home: Home, name: str) -> list[str]:
-    return ["hub", "run", "--config", str(outfit.hub_config(home)), "--role", name]
+    serve = ["--serve"] if name == "publisher" else []
+    return ["hub", "run", "--config", str(outfit.hub_config(home)), "--role", name, *serve]
 
 
 def _hub_role(home: Home, name: str) -> Role:
