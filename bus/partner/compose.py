@@ -66,12 +66,14 @@ def fill(profile: Profile, *, now_us: int, subjects: Subjects) -> Fill:
     )
 
 
-def given_id(event: Mapping[str, Any]) -> bytes | None:
+def given_id(event: Event) -> bytes | None:
     """The event id that the author set, if any.
 
     Raises:
         InvalidEvent: it is no UUID in the dashed form.
     """
+    if isinstance(event, Parts):
+        return event.header.event_id
     header: Any = event.get("header")
     found: Any = cast("Mapping[str, Any]", header).get("event_id") if isinstance(header, Mapping) else None
     if found is None:
