@@ -13,7 +13,7 @@ from bus.errors import SandboxError
 if TYPE_CHECKING:
     from bus.sandbox.lifecycle import Sandbox
 
-ROLES = frozenset({"kafka", "postgres", "notary", "courier"})
+ROLES = frozenset({"kafka", "postgres", "notary", "courier", "publisher"})
 SEED = 2023
 
 
