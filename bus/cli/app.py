@@ -28,6 +28,7 @@ COMMANDS = {
     "audit": ("bus.cli.audit:audit", "Ask the ledger: what was said, who knew, what was refused."),
     "schema": ("bus.cli.schema:schema", "The vocabulary: list, show, and print an example."),
     "hub": ("bus.cli.hub:hub", "Run the hub's roles."),
+    "witness": ("bus.cli.witness:witness", "Cosign a log's checkpoints: what each nation runs."),
     "completion": ("bus.cli.completion:completion", "Print a shell's completion script."),
 }
 
