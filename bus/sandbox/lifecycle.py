@@ -208,6 +208,8 @@ class Sandbox:
         begun, identity = time.monotonic(), self._find(state, name)
         was_up, ready = identity is not None, self.home.hub / f"{name}.ready"
         if identity is None:
+            if name == "publisher":
+                await ports.require_free(name, state.ports["log"])
             ready.unlink(missing_ok=True)
             command = [sys.executable, "-m", "bus", *_hub_arguments(self.home, name), "--ready-file", str(ready)]
             identity = self._start(state, name, command, env)

@@ -11,7 +11,7 @@ from bus.hub import topics
 from bus.sandbox import broker, database, java
 from bus.sandbox.home import Home
 
-PORTS = {"kafka": 20_001, "controller": 20_002, "postgres": 20_003}
+PORTS = {"kafka": 20_001, "controller": 20_002, "postgres": 20_003, "log": 20_004}
 
 
 @pytest.fixture
