@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import threading
 from pathlib import Path
 
@@ -164,3 +165,14 @@ def test_a_file_that_changes_between_the_passes_is_refused(desk, tmp_path: Path)
         path.write_bytes(lines(event(), event()))
         with pytest.raises(InvalidFile, match="was changed"):
             list(intake.ready(source))
+
+
+def test_damaged_files_are_published_whole_or_not_at_all(desk):
+    """Two hundred damaged files: each is refused with its line and nothing sent, or read as what it now says."""
+    chance = random.Random(1)
+    for _ in range(200):
+        data = lines(event(), event())
+        at = chance.randrange(len(data))
+        damaged = data[:at] + bytes([chance.randrange(256)]) * chance.randrange(2) + data[at + 1 :]
+        found = desk.attempt(damaged, FORM)
+        assert found.place.startswith("line ") if isinstance(found, InvalidFile) else len(found) == 2

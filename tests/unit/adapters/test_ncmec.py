@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -211,3 +212,19 @@ def test_a_page_published_in_part_is_completed(desk):
     desk.publish(page(video()), FORM, outcome="unknown")
     told = desk.publish(page(video(), video(key="v2")), FORM)
     assert [t.new for t in told] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["entries.xml", "entries3.xml", "entries4.xml", "entries-large-fingerprints.xml"])
+def test_damaged_pages_are_published_whole_or_not_at_all(desk, pages: Path, name: str):
+    """Two hundred damaged pages: each is refused with its place and nothing sent, or every event of it is valid."""
+    data = (pages / name).read_bytes()
+    chance = random.Random(name)
+    for _ in range(200):
+        at = chance.randrange(len(data))
+        damaged = data[:at] + bytes([chance.randrange(32, 127)]) * chance.randrange(2) + data[at + 1 :]
+        found = desk.attempt(damaged, FORM)
+        if isinstance(found, InvalidFile):
+            assert found.place.startswith("line ")
+        else:
+            hashes = [h for told in found for h in (told.event.get("sealed") or {"hashes": []})["hashes"]]
+            assert all(h.get("custodian") or len(h["value"]) in {32, 40, 64, 288} for h in hashes)
