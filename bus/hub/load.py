@@ -77,6 +77,8 @@ def _decoded(row: Any) -> tuple[Any, Any, Any]:
     info = registry.by_id(row["schema_id"])
     if info is None:
         raise StartRefused(f"entry {row['index']} of the directory has a schema that this version does not know")
+    if row["header"] is None or row["body"] is None:
+        raise StartRefused(f"entry {row['index']} of the directory has been erased: who belongs here cannot be told")
     try:
         value = assemble(info, row["header"], row["body"], b"\x00")
         decoded = decode(value)
