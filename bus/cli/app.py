@@ -26,6 +26,7 @@ COMMANDS = {
     "publish": ("bus.cli.publish:publish", "Publish events from a file; print a receipt for each."),
     "consume": ("bus.cli.consume:consume", "Print an organisation's inbox, one event a line."),
     "audit": ("bus.cli.audit:audit", "Ask the ledger: what was said, who knew, what was refused."),
+    "evidence": ("bus.cli.evidence:evidence", "Check evidence of an event, offline."),
     "schema": ("bus.cli.schema:schema", "The vocabulary: list, show, and print an example."),
     "hub": ("bus.cli.hub:hub", "Run the hub's roles."),
     "witness": ("bus.cli.witness:witness", "Cosign a log's checkpoints: what each nation runs."),
