@@ -1,12 +1,13 @@
-"""The log's signing key, and the policy that says whose cosignatures make a checkpoint public."""
+"""What the publisher keeps in its folder: the log's signing key, the policy, and what was last signed."""
 
 from __future__ import annotations
 
 import secrets
 from pathlib import Path
 
-from bus.errors import Malformed, UsageError
+from bus.errors import Malformed, StartRefused, UsageError
 from bus.hub.tilefiles import write_durable
+from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.policy import Policy
 from bus.tlog.vkey import Kind, NoteKey
 
@@ -47,3 +48,21 @@ def load_policy(path: Path) -> Policy:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint="See docs/publisher.md.") from error
     except Malformed as error:
         raise UsageError(f"{path} is not a policy: {error.detail}") from error
+
+
+def last_signed(folder: Path) -> Checkpoint | None:
+    """What was last signed, or was about to be; None before the first time.
+
+    Raises:
+        StartRefused: there are checkpoints, but the note of the last one is gone or unreadable.
+    """
+    path = folder / "last-signed"
+    try:
+        return Checkpoint.decode(path.read_bytes())
+    except FileNotFoundError:
+        kept = [int(p.name) for p in (folder / "checkpoints").glob("[0-9]*")]
+        if kept:
+            raise StartRefused(f"{path} is gone, but a checkpoint of {max(kept)} entries was signed") from None
+        return None
+    except Malformed as error:
+        raise StartRefused(f"{path} is unreadable") from error

@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -28,7 +27,7 @@ import structlog
 from bus.errors import LedgerError, Malformed, StartRefused, Unavailable, UsageError, WitnessConflict, WitnessRefused
 from bus.hub import faults
 from bus.hub.config import HubConfig, PublisherConfig
-from bus.hub.logkey import load_key, load_policy
+from bus.hub.logkey import last_signed, load_key, load_policy
 from bus.hub.tilefiles import RightEdge, prune_partials, write_durable, write_files
 from bus.ledger.sql import QUERIES
 from bus.ledger.store import connect
@@ -211,21 +210,3 @@ class LogPublisher:
 
     def _read_tile(self, tile: Tile) -> bytes:
         return (self._log_folder / tile.path).read_bytes()
-
-
-def last_signed(folder: Path) -> Checkpoint | None:
-    """What was last signed, or was about to be; None before the first time.
-
-    Raises:
-        StartRefused: there are checkpoints, but the note of the last one is gone or unreadable.
-    """
-    path = folder / "last-signed"
-    try:
-        return Checkpoint.decode(path.read_bytes())
-    except FileNotFoundError:
-        kept = [int(p.name) for p in (folder / "checkpoints").glob("[0-9]*")]
-        if kept:
-            raise StartRefused(f"{path} is gone, but a checkpoint of {max(kept)} entries was signed") from None
-        return None
-    except Malformed as error:
-        raise StartRefused(f"{path} is unreadable") from error

@@ -129,8 +129,9 @@ async def settled_size(connection: asyncpg.Connection) -> int:
         await asyncio.sleep(1)
 
 
-async def test_older_database_is_not_published(sandbox: Sandbox, roles: Roles) -> None:
-    """A note of more entries than the ledger has, or of another root, stops the publisher, which says why."""
+@pytest.mark.parametrize("role", ["publisher", "notary"])
+async def test_older_database_is_neither_published_nor_written_on(role: str, sandbox: Sandbox, roles: Roles) -> None:
+    """A note of more entries than the ledger has, or of another root, stops publisher and notary, which say why."""
     await sandbox.stop("publisher")
     note = sandbox.home.publisher / "last-signed"
     before = note.read_bytes()
@@ -142,11 +143,15 @@ async def test_older_database_is_not_published(sandbox: Sandbox, roles: Roles) -
     try:
         for sentence, text in forged.items():
             note.write_text(text)
-            await roles.start("publisher", wait=False)
-            await until(lambda: roles.returncode("publisher") is not None, 30, "the publisher refuses to start")
-            assert (
-                sentence in roles.log_text("publisher").splitlines()[-2] + roles.log_text("publisher").splitlines()[-1]
-            )
+            if role == "notary":
+                roles.kill(role)
+            await roles.start(role, wait=False)
+            await until(lambda: roles.returncode(role) is not None, 30, f"the {role} refuses to start")
+            assert sentence in "".join(roles.log_text(role).splitlines()[-3:])
+            if role == "notary":
+                roles.release(role)
+                note.write_bytes(before)
+                await roles.start(role)
     finally:
         note.write_bytes(before)
     await roles.start("publisher")
