@@ -13,6 +13,7 @@ from bus.tlog.policy import Policy
 from bus.tlog.vkey import VerifierKey
 from bus.witness.home import Home
 from bus.witness.witness import Witness
+from tests.docs.support import ROOT, blocks
 from tests.unit.witness.support import NAME, ORIGIN, leaves, log_key, request
 
 LOG = log_key().verifier.encode()
@@ -122,3 +123,15 @@ def test_help_is_there_with_examples(tmp_path: Path, words: list[str]) -> None:
     """Each command has its lines of help and examples that begin with its name."""
     text = Shell(tmp_path)(*words, "--help").stdout
     assert f"bus witness {' '.join(words)}".rstrip() in text.split("Examples:")[1]
+
+
+def test_the_page_for_operators_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands under "Set up" work in their order, on a new machine."""
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks(ROOT / "docs" / "witness.md", "sh")
+    commands = [line.replace("LOG_VKEY", LOG).split()[1:] for line in block.splitlines()]
+    assert [words[1] for words in commands] == ["key", "trust", "run", "policy"]
+    for words in commands:
+        done = CliRunner().invoke(cli, [*words, "--help"] if words[1] == "run" else words)
+        assert done.exit_code == 0, done.stderr
+    assert Home(tmp_path / ".bus" / "witness").key().verifier.name == NAME
