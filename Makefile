@@ -6,6 +6,8 @@ PY := .venv/bin/python
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/.venv/.cache/pyright
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export npm_config_cache := $(CURDIR)/.venv/.cache/npm
+# Nothing is left in the system's temporary folder.
+export TMPDIR := $(CURDIR)/build/tmp
 
 .PHONY: help setup demo test test-deep lint fmt types bench clean lock
 
@@ -13,6 +15,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: ## Make .venv from requirements.lock (every other target does so first)
+	@mkdir -p $(TMPDIR)
 	@tools/setup.sh
 
 demo: setup ## Events from platforms to hotlines and police, on a real Kafka and Postgres

@@ -14,7 +14,8 @@ import structlog
 import uvloop
 from rich.console import Console
 
-from bench import latency, machine, records, report, rounds
+from bench import latency, machine, records, report, rounds, stages
+from bench import profile as profiling
 from bench.ground import FOLDER, ROOT, Ground, ground
 from bench.latency import Load
 from bench.records import Stream
@@ -36,12 +37,16 @@ MINIMUM_ROUNDS = 3
               help="How long the loaded Publisher waits for company in a batch.")  # fmt: skip
 @click.option("--only", type=click.Choice(("full", "small", "latency")), multiple=True,
               help="Leave the rest out; may be given again.")  # fmt: skip
+@click.option(
+    "--profile", is_flag=True, help="Instead: where the hub's CPU time goes, sampled over one pass of records."
+)
+@click.option("--stages", "by_stage", is_flag=True, help="Instead: what each stage costs by itself, without servers.")
 @click.option("--quick", is_flag=True, help="One short round of each, to see that it works.")
 @click.option("-o", "--output", type=click.Choice(("table", "json")), default="table", show_default=True,
               help="What to print; build/bench/result.json is written in any case.")  # fmt: skip
 def main(
     round_count: int, events: int, seconds: float, rates: tuple[float, ...], linger_ms: float, only: tuple[str, ...],
-    quick: bool, output: str,
+    profile: bool, by_stage: bool, quick: bool, output: str,
 ) -> None:  # fmt: skip
     """Measure the bus beside a bare pipe, on a sandbox of its own that is gone afterwards."""
     settings: dict[str, Any] = {
@@ -53,8 +58,14 @@ def main(
         "only": list(only or ("full", "small", "latency")),
     }
     _quiet()
+    if by_stage:
+        stages.show(Console())
+        return
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            if profile:
+                runner.run(_profile(events))
+                return
             result = runner.run(_measure(settings))
     except (BusError, RoundError) as error:
         click.echo(f"error: {error}", err=True)
@@ -84,6 +95,15 @@ async def _measure(settings: dict[str, Any]) -> report.Result:
         waits = await _latencies(found, streams, settings) if "latency" in settings["only"] else []
         named = machine.machine(await found.versions())
         return report.Result(machine.commit(ROOT), started, named, settings, throughput, waits)
+
+
+async def _profile(events: int) -> None:
+    make_private(FOLDER)
+    async with ground(_say) as found:
+        streams = records.streams(found.home)
+        for kind in ("full", "small"):
+            await rounds.bus_pass(found, rounds.make(streams, kind, 2000))
+            profiling.show(*await profiling.profiled(found, streams, kind, events), Console())
 
 
 async def _latencies(found: Ground, streams: list[Stream], settings: dict[str, Any]) -> list[report.Latency]:

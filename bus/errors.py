@@ -6,6 +6,8 @@
     ├── UsageError           the command or configuration is wrong; 2
     ├── CheckFailed          checked, and found false; 3
     ├── NotAllowed           the other side said no; 4
+    │   ├── WitnessConflict  a witness is at another size than was thought; carries it
+    │   └── WitnessRefused   a witness does not cosign; carries its HTTP status
     ├── Unavailable          a service is away; try again; 5
     │   └── ReceiptTimeout   sent, but no receipt yet
     ├── Malformed            bytes that are not what they should be; carries a refusal code
@@ -58,6 +60,27 @@ class NotAllowed(BusError):
     """The broker, the ledger or the hub refused what was asked."""
 
     exit_code = 4
+
+
+class WitnessConflict(NotAllowed):
+    """A witness's newest size of this log is not the one that the request started from.
+
+    ``size`` is where it is. A size above every one that was ever submitted means that the log, or what knows it,
+    has rolled back: then nothing more is to be signed.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the witness is at size {size}", hint="Send a consistency proof from there.")
+        self.size = size
+
+
+class WitnessRefused(NotAllowed):
+    """A witness does not cosign: it does not know the log or its key, or the trees do not fit together."""
+
+    def __init__(self, status: int, reason: str = "") -> None:
+        super().__init__(f"the witness answered {status}: {reason}" if reason else f"the witness answered {status}")
+        self.status = status
+        self.reason = reason
 
 
 class Unavailable(BusError):

@@ -31,7 +31,7 @@ has_java() {
   local java version
   for java in "${JAVA_HOME:+$JAVA_HOME/bin/java}" java; do
     [ -n "$java" ] || continue
-    version=$("$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p') || continue
+    version=$("$java" -XX:-UsePerfData -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p') || continue
     if [ "${version:-0}" -ge 17 ]; then return 0; fi
   done
   return 1

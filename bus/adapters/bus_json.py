@@ -156,6 +156,8 @@ class _Text:
 
     def object(self) -> dict[str, Any]:
         """Read one object, which begins here."""
+        if self._at == len(self._buffer):
+            raise self.wrong("the input ends where an event or the end of the array should stand")
         if self._buffer[self._at] != "{":
             raise self.wrong("an event must be a JSON object")
         value, end = self._value()

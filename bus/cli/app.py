@@ -26,8 +26,10 @@ COMMANDS = {
     "publish": ("bus.cli.publish:publish", "Publish events from a file; print a receipt for each."),
     "consume": ("bus.cli.consume:consume", "Print an organisation's inbox, one event a line."),
     "audit": ("bus.cli.audit:audit", "Ask the ledger: what was said, who knew, what was refused."),
+    "evidence": ("bus.cli.evidence:evidence", "Check evidence of an event, offline."),
     "schema": ("bus.cli.schema:schema", "The vocabulary: list, show, and print an example."),
     "hub": ("bus.cli.hub:hub", "Run the hub's roles."),
+    "witness": ("bus.cli.witness:witness", "Cosign a log's checkpoints: what each nation runs."),
     "completion": ("bus.cli.completion:completion", "Print a shell's completion script."),
 }
 
@@ -96,7 +98,7 @@ def _tell(message: str, hint: str, code: int) -> int:
     return code
 
 
-@click.group(cls=Root, lazy=COMMANDS, examples=EXAMPLES, context_settings={
+@click.group("bus", cls=Root, lazy=COMMANDS, examples=EXAMPLES, context_settings={
     "auto_envvar_prefix": "BUS", "help_option_names": ["-h", "--help"], "max_content_width": 100,
 })  # fmt: skip
 @click.version_option(__version__, prog_name="bus", message="%(prog)s %(version)s")

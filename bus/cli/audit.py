@@ -26,7 +26,10 @@ bus audit search --type HashListing --since 2h
 bus audit show 42
 bus audit trace 0199f3c0-0000-7000-8000-000000000000
 bus audit stats -o json
-""")  # fmt: skip
+bus audit prove 42 -o 42.evidence
+""", lazy={
+    "prove": ("bus.cli.prove:prove", "Make evidence that verifies with no network and no database."),
+})  # fmt: skip
 def audit() -> None:
     """Ask the ledger: what was said, who knew, what was refused.
 
@@ -39,7 +42,7 @@ _auditor = as_option(required=False, text="The auditor who asks.  [default: the 
 _dsn = option("--dsn", metavar="URL", envvar="BUS_LEDGER_DSN", help="The ledger's database.  [default: the sandbox's]")
 
 
-def _asks(function: F) -> F:
+def asks(function: F) -> F:
     """The options of every audit command."""
     return _auditor(_dsn(function))
 
@@ -50,7 +53,7 @@ bus audit search --outcome refused --reason signature-missing
 bus audit search --type Report --issuer ORG --since 2026-01-01 --until 2026-02-01 -o csv
 bus audit search -o ndjson
 """)  # fmt: skip
-@_asks
+@asks
 @option("--type", metavar="TYPE", help="Events of this type, of any release.")
 @option("--step", metavar="STEP", help="At this step.")
 @option("--issuer", metavar="ORG", help="By this organisation.")
@@ -68,7 +71,7 @@ def search(as_org: str | None, dsn: str | None, output: str, outcome: tuple[str,
     """List entries: event_id, index, outcome, type, step, issuer, time."""
     from bus.cli.runtime import run
 
-    login = _open(as_org, dsn)
+    login = ledger_dsn(as_org, dsn)
     run(_search(login, output, _outcomes(outcome, wanted["reason"]), wanted))
 
 
@@ -137,11 +140,11 @@ bus audit show 0199f3c0-0000-7000-8000-000000000000
 bus audit show 42 -o json
 """)  # fmt: skip
 @click.argument("event", metavar="EVENT|INDEX")
-@_asks
+@asks
 @output_option("table", "json")
 def show(event: str, as_org: str | None, dsn: str | None, output: str) -> None:
     """Show one entry: its leaf, header, the decision for each recipient, and its delivery."""
-    answer = _ask("show", event, _open(as_org, dsn))
+    answer = _ask("show", event, ledger_dsn(as_org, dsn))
     if output == "json":
         print_json(answer)
         return
@@ -158,14 +161,14 @@ bus audit trace 0199f3c0-0000-7000-8000-000000000000
 bus audit trace 42 -o json
 """)  # fmt: skip
 @click.argument("event", metavar="EVENT|INDEX")
-@_asks
+@asks
 @output_option("table", "json", "ndjson", "csv")
 def trace(event: str, as_org: str | None, dsn: str | None, output: str) -> None:
     """Say who knew of an event and when; then the events of its thread, in order.
 
     NDJSON and CSV have the first of the two lists alone.
     """
-    answer = _ask("trace", event, _open(as_org, dsn))
+    answer = _ask("trace", event, ledger_dsn(as_org, dsn))
     from bus.audit.answers import ROW, WHO
     from bus.cli.output import print_rows
 
@@ -183,11 +186,11 @@ def trace(event: str, as_org: str | None, dsn: str | None, output: str) -> None:
 bus audit stats
 bus audit stats -o json
 """)  # fmt: skip
-@_asks
+@asks
 @output_option("table", "json")
 def stats(as_org: str | None, dsn: str | None, output: str) -> None:
     """Count entries by outcome, type, nation and reason; the ledger's size and root."""
-    answer = _ask("stats", None, _open(as_org, dsn))
+    answer = _ask("stats", None, ledger_dsn(as_org, dsn))
     if output == "json":
         print_json(answer)
         return
@@ -219,7 +222,7 @@ def _ask(question: str, event: str | None, dsn: str) -> dict[str, Any]:
     return run(ask())
 
 
-def _open(as_org: str | None, dsn: str | None) -> str:
+def ledger_dsn(as_org: str | None, dsn: str | None) -> str:
     """The database to ask, once it is clear who asks.
 
     Raises:

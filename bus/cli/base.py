@@ -109,7 +109,7 @@ class LazyGroup(_WithExamples, click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command's name, in the order they were given."""
-        return [*self.lazy, *super().list_commands(ctx)]
+        return [*super().list_commands(ctx), *self.lazy]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command if it is a lazy one."""
@@ -119,12 +119,10 @@ class LazyGroup(_WithExamples, click.Group):
         return getattr(import_module(module), attribute)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the lazy commands by the lines given for them, without importing one."""
-        if not self.lazy:
-            super().format_commands(ctx, formatter)
-            return
+        """List the commands, the lazy ones by the lines given for them, without importing one."""
+        lines = [(name, self.commands[name].get_short_help_str(100)) for name in super().list_commands(ctx)]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in self.lazy.items()])
+            formatter.write_dl([*lines, *((name, line) for name, (_, line) in self.lazy.items())])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -13,7 +13,6 @@ from bus.errors import SandboxError
 if TYPE_CHECKING:
     from bus.sandbox.lifecycle import Sandbox
 
-ROLES = frozenset({"kafka", "postgres", "notary", "courier"})
 SEED = 2023
 
 
@@ -46,14 +45,14 @@ def demo(seed: int, keep: bool, as_org: str | None, output: str) -> None:
 
 async def _demo(seed: int, keep: bool, auditor: str | None, output: str) -> dict[str, Any]:
     from bus.demo import run, telling
-    from bus.sandbox.lifecycle import Sandbox
+    from bus.sandbox.lifecycle import ROLES, Sandbox
 
     begun = time.monotonic()
     sandbox = Sandbox(settings().state, say=say)
     was = _running(sandbox)
     stream = telling.stderr if output == "json" else telling.stdout
     try:
-        if was != ROLES:
+        if was != frozenset(ROLES):
             await sandbox.up()
         facts = sandbox.status()
         asker = auditor or _first_auditor(facts)

@@ -103,37 +103,49 @@ def _send(profile: Profile, intake: Intake, source: Source, count: int, wait_s: 
     """Publish a checked input; the exit code."""
     from bus.cli.runtime import run
 
-    tally: Counter[str] = Counter()
-    if not count:
-        with RowWriter(output, COLUMNS, envelope="events") as writer:
-            writer.finish(**_counted(tally))
-        return 0
-    try:
-        with RowWriter(output, COLUMNS, envelope="events") as writer, _progress(count) as tell:
-
-            def got(outcome: Outcome) -> None:
-                tally[outcome.outcome] += 1
-                writer.write(row(outcome))
-                tell(sum(tally.values()))
-
-            try:
-                run(_publish(profile, intake, intake.ready(source), wait_s, got))
-            finally:
-                writer.finish(**_counted(tally))
-    finally:
-        _conclude(tally, count)
-    return 1 if tally["refused"] else 0
+    printed = _Printed(count, output)
+    if count:
+        run(_publish(profile, intake, intake.ready(source), wait_s, printed))
+    else:
+        with printed.opened():
+            pass
+    return 1 if printed.tally["refused"] else 0
 
 
-async def _publish(
-    profile: Profile, intake: Intake, drafts: Iterator[Draft], wait_s: float, got: Callable[[Outcome], None]
-) -> None:
+async def _publish(profile: Profile, intake: Intake, drafts: Iterator[Draft], wait_s: float, printed: _Printed) -> None:
     from bus.partner import Publisher
 
     await intake.check_reach()
     async with Publisher(profile, receipt_timeout_s=wait_s) as publisher:
-        async for outcome in publisher.publish_many(drafts):
-            got(outcome)
+        with printed.opened() as got:
+            async for outcome in publisher.publish_many(drafts):
+                got(outcome)
+
+
+class _Printed:
+    """Outcomes as they are printed and counted. Nothing is printed before the first event can be sent."""
+
+    def __init__(self, count: int, output: str) -> None:
+        self._count, self._output = count, output
+        self.tally: Counter[str] = Counter()
+
+    @contextmanager
+    def opened(self) -> Generator[Callable[[Outcome], None]]:
+        """Take outcomes; at the end, however it comes, say what became of all events."""
+        try:
+            with RowWriter(self._output, COLUMNS, envelope="events") as writer, _progress(self._count) as tell:
+
+                def got(outcome: Outcome) -> None:
+                    self.tally[outcome.outcome] += 1
+                    writer.write(row(outcome))
+                    tell(sum(self.tally.values()))
+
+                try:
+                    yield got
+                finally:
+                    writer.finish(**_counted(self.tally))
+        finally:
+            _conclude(self.tally, self._count)
 
 
 def row(outcome: Outcome) -> dict[str, Any]:

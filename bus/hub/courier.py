@@ -14,9 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import structlog
-from msgspec import Struct, field
 
 from bus.errors import StartRefused, Unavailable
 from bus.events import registry
@@ -24,7 +22,7 @@ from bus.events.codec import assemble, decode_decision, decode_header
 from bus.events.names import HUB_CURSOR, HUB_DIRECTORY, ce_headers, in_topic
 from bus.hub import faults
 from bus.hub.config import HubConfig
-from bus.kafka.reader import Reader
+from bus.hub.cursor import Cursor, read_cursors
 from bus.kafka.records import Outgoing
 from bus.kafka.writer import WriteError, Writer
 from bus.ledger.sql import QUERIES
@@ -37,17 +35,6 @@ CHUNK = 128
 IDLE_MIN_S = 0.01
 IDLE_MAX_S = 0.1
 RETRY_PARKED_S = 5.0
-
-
-class Cursor(Struct, frozen=True):
-    """How far one lane is: the last index covered, its leaf hash in hex, and what is owed to parked topics.
-
-    As JSON it is the value of the ``hub.cursor`` record whose key is the lane.
-    """
-
-    index: int = -1
-    leaf_hash: str = ""
-    parked: dict[str, int] = field(default_factory=dict)
 
 
 class Courier:
@@ -70,7 +57,7 @@ class Courier:
         async with Writer(
             self._config.kafka, f"hub-courier-{self._lane}", transactional_id=f"hub.courier.{self._lane}"
         ) as writer:
-            cursor = await self._read_cursor()
+            cursor = (await read_cursors(self._config.kafka, f"hub-cursor-{self._lane}")).get(self._lane, Cursor())
             connection = await connect(self._config.courier_dsn, "courier")
             try:
                 await self._check(connection, cursor)
@@ -94,20 +81,6 @@ class Courier:
                 idle = min(idle * 1.5, IDLE_MAX_S)
 
     # --- starting ----------------------------------------------------------------------------------------------
-
-    async def _read_cursor(self) -> Cursor:
-        """The newest cursor record of this lane, read to the end of what is committed."""
-        cursor = Cursor()
-        async with Reader(self._config.kafka, f"hub-cursor-{self._lane}") as reader:
-            end = (await reader.end_offsets([HUB_CURSOR]))[HUB_CURSOR]
-            start = await reader.assign({HUB_CURSOR: "earliest"})
-            at = start[HUB_CURSOR]
-            while at < end:
-                for record in await reader.read(timeout_s=0.5):
-                    if record.key == self._lane.encode() and record.value is not None:
-                        cursor = msgspec.json.decode(record.value, type=Cursor)
-                at = await reader.position(HUB_CURSOR)
-        return cursor
 
     async def _check(self, connection: Any, cursor: Cursor) -> None:
         """The entry under the cursor must be the one that was delivered, and no delivery may lie behind it."""
@@ -147,7 +120,7 @@ class Courier:
     async def _skip(self, writer: Writer, cursor: Cursor, moved: Cursor) -> Cursor:
         """Nothing of this lane here: the cursor moves in memory, and is written with the next delivery."""
         if moved.index - cursor.index > 100_000:
-            await writer.send_all([self._cursor_record(moved)])
+            await writer.send_all([moved.record(self._lane)])
         return moved
 
     async def _commit(
@@ -155,7 +128,7 @@ class Courier:
     ) -> Cursor:
         faults.at("courier.commit.before")
         try:
-            await writer.send_all([*(record for _, record in records), self._cursor_record(moved)])
+            await writer.send_all([*(record for _, record in records), moved.record(self._lane)])
         except WriteError as error:
             return self._park(cursor, error, records)
         faults.at("courier.commit.after")
@@ -187,7 +160,7 @@ class Courier:
                 left[topic] = rows[-1]["index"] + 1
             moved = Cursor(cursor.index, cursor.leaf_hash, left)
             try:
-                await writer.send_all([*(record for _, record in records), self._cursor_record(moved)])
+                await writer.send_all([*(record for _, record in records), moved.record(self._lane)])
             except WriteError as error:
                 self._log.warning("courier.still_parked", topic=topic, error=error.failures[0].error)
                 continue
@@ -195,9 +168,6 @@ class Courier:
             self._retry_at = time.monotonic() + (RETRY_PARKED_S if not left else 0)
             self._log.info("courier.unparked" if topic not in left else "courier.catching_up", topic=topic)
         return cursor
-
-    def _cursor_record(self, cursor: Cursor) -> Outgoing:
-        return Outgoing(HUB_CURSOR, self._lane.encode(), msgspec.json.encode(cursor), ())
 
     async def _records(
         self, rows: Sequence[Any], *, exclude: frozenset[str] = frozenset(), only: str | None = None

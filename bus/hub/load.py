@@ -13,10 +13,12 @@ from typing import Any
 from bus.errors import Malformed, StartRefused
 from bus.events import registry
 from bus.events.codec import assemble, decode
+from bus.hub.cursor import Cursor
 from bus.hub.sequencer import State, replay_directory
 from bus.ledger.store import Head, Store
 from bus.policy import Policy
 from bus.tlog import Frontier
+from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.frontier import SUBTREE_SIZE
 from bus.trust.batch import BatchVerifier
 from bus.trust.directory import Directory
@@ -73,10 +75,51 @@ def check_intake(intake: Mapping[str, int], ends: Mapping[str, int]) -> None:
             )
 
 
+async def check_signed(store: Store, head: Head, signed: Checkpoint | None) -> None:
+    """The ledger must continue what the publisher last signed: else a restored backup would be written on.
+
+    Raises:
+        StartRefused: it is older, or says something else.
+    """
+    if signed is None:
+        return
+    if signed.size > head.size:
+        raise StartRefused(
+            f"the ledger has {head.size} entries, but a checkpoint of {signed.size} was signed: it is older"
+        )
+    full = signed.size // SUBTREE_SIZE
+    subtrees = await store.fetch("subtrees", 0, full)
+    tail = await store.fetch("leaf_hashes", full * SUBTREE_SIZE, signed.size)
+    found = Frontier.rebuild([row["hash"] for row in subtrees], [row["leaf_hash"] for row in tail])
+    if found.root() != signed.root:
+        raise StartRefused(f"the ledger does not lead to the root that was signed at size {signed.size}")
+
+
+async def check_cursors(store: Store, head: Head, cursors: Mapping[str, Cursor]) -> None:
+    """What was delivered must stand in the ledger, leaf for leaf.
+
+    Raises:
+        StartRefused: the ledger is older than the inboxes, or another entry stands where the delivered one did.
+    """
+    for cursor in cursors.values():
+        if cursor.index < 0:
+            continue
+        if cursor.index >= head.size:
+            raise StartRefused(
+                f"entries up to {cursor.index} were delivered, but the ledger does not reach that far: the database "
+                "is older than the inboxes"
+            )
+        (row,) = await store.fetch("leaf_hash_at", cursor.index)
+        if row["leaf_hash"].hex() != cursor.leaf_hash:
+            raise StartRefused(f"entry {cursor.index} of the ledger is not the one that was delivered")
+
+
 def _decoded(row: Any) -> tuple[Any, Any, Any]:
     info = registry.by_id(row["schema_id"])
     if info is None:
         raise StartRefused(f"entry {row['index']} of the directory has a schema that this version does not know")
+    if row["header"] is None or row["body"] is None:
+        raise StartRefused(f"entry {row['index']} of the directory has been erased: who belongs here cannot be told")
     try:
         value = assemble(info, row["header"], row["body"], b"\x00")
         decoded = decode(value)

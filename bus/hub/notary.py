@@ -19,8 +19,10 @@ from bus.events.clock import Clock, SystemClock
 from bus.events.names import HUB, LANES, out_topic
 from bus.hub import faults
 from bus.hub.config import HubConfig
+from bus.hub.cursor import read_cursors
 from bus.hub.intake import Candidate, inspect
-from bus.hub.load import check_intake, load_state
+from bus.hub.load import check_cursors, check_intake, check_signed, load_state
+from bus.hub.logkey import last_signed
 from bus.hub.receipts import FlushRow, SignedReceipts, reissue, sign_receipts
 from bus.hub.sequencer import Built, Gap, build, ids_of, items_of_rows, owner_of
 from bus.hub.subjects import look_up
@@ -75,6 +77,7 @@ class Notary:
         try:
             head = await self._take_over(store)
             await store.make_partitions()
+            await self._check(store, head)
             self._state = await load_state(store, head, self._policy)
             await self._resend(store, head)
             intake = {row["topic"]: int(row["next_offset"]) for row in await store.fetch("read_intake")}
@@ -115,6 +118,12 @@ class Notary:
         head = await store.take_epoch()
         self._receipted = head.receipted
         return head
+
+    async def _check(self, store: Store, head: Head) -> None:
+        """See that nothing outside Postgres knows of a later or another ledger."""
+        await check_cursors(store, head, await read_cursors(self._config.kafka, "hub-notary-cursor"))
+        if self._config.publisher is not None and self._config.publisher.folder.is_dir():
+            await check_signed(store, head, last_signed(self._config.publisher.folder))
 
     async def _resend(self, store: Store, head: Head) -> None:
         """Send again the receipts of flushes that were committed and perhaps not told."""

@@ -34,6 +34,7 @@ from bus.kafka.connection import Connection
 from bus.kafka.records import Record
 
 STOP_TIMEOUT_S = 10.0
+OFFSETS_TIMEOUT_S = 30.0
 COORDINATOR_TIMEOUT_S = 15.0
 _NO_COORDINATOR = (CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError)
 
@@ -171,13 +172,30 @@ class Reader:
         if not topics:
             return {}
         partitions = [TopicPartition(topic, 0) for topic in topics]
+        asked = asyncio.ensure_future(getattr(self._consumer, which)(partitions))
         try:
-            found = await getattr(self._consumer, which)(partitions)
+            found = await self._unless_denied(asked, topics)
         except TopicAuthorizationFailedError as error:
             raise NotAllowed(f"Kafka does not let {self._connection.username} read {sorted(topics)}") from error
+        except TimeoutError as error:
+            raise Unavailable(f"offsets of {sorted(topics)} cannot be read: is there such a topic?") from error
         except (KafkaError, OSError) as error:
             raise Unavailable(f"offsets of {sorted(topics)} cannot be read: {type(error).__name__}") from error
+        finally:
+            asked.cancel()
         return {tp.topic: offset for tp, offset in found.items()}
+
+    async def _unless_denied(self, asked: asyncio.Future[Any], topics: Sequence[str]) -> Any:
+        """The answer; the client itself would ask for the offsets of a topic that is denied or missing for ever."""
+        deadline = time.monotonic() + OFFSETS_TIMEOUT_S
+        while not asked.done():
+            await asyncio.wait([asked], timeout=0.2)
+            denied = self._consumer._client.cluster.unauthorized_topics.intersection(topics)  # noqa: SLF001
+            if denied and not asked.done():
+                raise TopicAuthorizationFailedError(denied)
+            if time.monotonic() > deadline:
+                raise TimeoutError
+        return asked.result()
 
 
 class GroupReader(Reader):

@@ -12,7 +12,7 @@ from msgspec import Struct
 from bus.errors import InvalidEvent
 from bus.events.codec import encode_body, encode_header, encode_plaintext
 from bus.events.ids import parse_uuid
-from bus.events.jsonform import Fill, Parts, parse_event, to_json
+from bus.events.jsonform import Fill, Parts, parse_event
 from bus.events.names import out_topic
 from bus.events.registry import SchemaInfo
 from bus.events.types import Header
@@ -78,21 +78,18 @@ def given_id(event: Event) -> bytes | None:
     found: Any = cast("Mapping[str, Any]", header).get("event_id") if isinstance(header, Mapping) else None
     if found is None:
         return None
-    if not isinstance(found, str):
-        raise InvalidEvent("header.event_id", "must be a dashed UUID")
     try:
         return parse_uuid(found)
-    except ValueError as error:
-        raise InvalidEvent("header.event_id", "must be a dashed UUID") from error
+    except (ValueError, AttributeError, TypeError):
+        raise InvalidEvent("header.event_id", "must be a dashed UUID") from None
 
 
-def content_digest(event: Event) -> bytes:
+def content_digest(given: Mapping[str, Any]) -> bytes:
     """What tells other content under one id: SHA-256 of the canonical JSON of what was given, without the id.
 
     Raises:
         InvalidEvent: the event is not JSON.
     """
-    given = to_json(event.info, event.header, event.body, event.plaintext) if isinstance(event, Parts) else event
     header: Any = given.get("header")
     if isinstance(header, Mapping):
         rest = {k: v for k, v in cast("Mapping[str, Any]", header).items() if k != "event_id"}
@@ -116,23 +113,27 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-def compose(draft: Draft, filler: Fill, content: bytes) -> Composed:
+def compose(draft: Draft, filler: Fill, content: bytes | None) -> Composed:
     """Check an event and encode its header, body and plaintext.
+
+    Without ``content`` its digest is that of the encoded sections: of what was parsed before, all is given.
 
     Raises:
         InvalidEvent: a field breaks a rule; the error has its path.
     """
     event = draft.event
     parts = event if isinstance(event, Parts) else parse_event(event, filler)
-    header = parts.header
+    info, header = parts.info, parts.header
+    head, body = encode_header(info, header), encode_body(info, parts.body)
+    plaintext = None if parts.plaintext is None else encode_plaintext(info, parts.plaintext)
     return Composed(
         event_id=header.event_id,
-        content=content,
+        content=content or sha256(b"".join((info.fingerprint, head, body, plaintext or b""))).digest(),
         item=draft.item,
         topic=out_topic(header.issuer, header.lane),
-        info=parts.info,
+        info=info,
         header=header,
-        header_bytes=encode_header(parts.info, header),
-        body_bytes=encode_body(parts.info, parts.body),
-        plaintext=None if parts.plaintext is None else encode_plaintext(parts.info, parts.plaintext),
+        header_bytes=head,
+        body_bytes=body,
+        plaintext=plaintext,
     )

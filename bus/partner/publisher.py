@@ -20,6 +20,7 @@ import structlog
 from bus.errors import BusError, InvalidEvent, ReceiptTimeout, Unavailable, UsageError
 from bus.events.clock import Clock, SystemClock
 from bus.events.ids import dashed
+from bus.events.jsonform import Parts
 from bus.events.names import LANES, parse_topic, receipts_topic
 from bus.partner.compose import Composed, Draft, Event, compose, content_digest, fill, given_id
 from bus.partner.flight import Flight
@@ -230,18 +231,20 @@ class Publisher:
 
     def _ticket(self, draft: Draft) -> Ticket:
         """A ticket of what the journal has, or of the event newly composed."""
-        content = draft.content or content_digest(draft.event)
-        kept = self._kept(draft, content)
-        if kept is not None:
-            return Ticket(kept=kept)
+        event, content = draft.event, draft.content
+        if not isinstance(event, Parts):
+            content = content or content_digest(event)
+            kept = self._kept(given_id(event), draft.item, content)
+            if kept is not None:
+                return Ticket(kept=kept)
         filler = fill(self._profile, now_us=self._clock.now_us(), subjects=self.subject)
         return Ticket(composed=compose(draft, filler, content))
 
-    def _kept(self, draft: Draft, content: bytes) -> KeptEvent | None:
-        event_id = given_id(draft.event)
+    def _kept(self, event_id: bytes | None, item: Item | None, content: bytes) -> KeptEvent | None:
+        """What the journal has of this id, or of this item with the same content."""
         kept = None if event_id is None else self._journal.check(event_id, content)
-        if kept is None and draft.item is not None:
-            state = self._journal.item(draft.item)
+        if kept is None and item is not None:
+            state = self._journal.item(item)
             if state is not None and state.content == content:
                 return self._journal.find(state.event_id)
         return kept

@@ -28,7 +28,7 @@ from msgspec import Struct
 
 from bus.errors import SandboxError
 
-_FOLDERS = ("kafka", "postgres", "hub", "organisations", "journal", "logs", "jars", "tmp")
+_FOLDERS = ("kafka", "postgres", "hub", "publisher", "organisations", "journal", "logs", "jars", "tmp")
 _FILES = ("sandbox.json", "lock")
 _UNFIT = re.compile(r"""["'`,:;\\*\x00-\x1f]""")
 _LOCK_TIMEOUT_S = 120.0
@@ -70,6 +70,11 @@ class Home(Struct, frozen=True):
     def hub(self) -> Path:
         """The hub's folder."""
         return self.root / "hub"
+
+    @property
+    def publisher(self) -> Path:
+        """The publisher's folder: its key, what it signed, and the log's files."""
+        return self.root / "publisher"
 
     @property
     def tmp(self) -> Path:

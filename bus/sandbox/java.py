@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -20,6 +20,8 @@ MINIMUM = 17
 _VERSION = re.compile(r'version "(\d+)')
 _MAVEN_TIMEOUT_S = 600
 _STAMP = ".complete"
+_NO_PERF_DATA = "-XX:-UsePerfData"
+"""Else every JVM leaves a folder in the system's temporary one."""
 
 
 def find_java() -> Path:
@@ -56,7 +58,8 @@ def _candidates() -> list[Path]:
 
 def _version(java: Path) -> int | None:
     try:
-        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+        command = [java, _NO_PERF_DATA, "-version"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
         return None
     match = _VERSION.search(done.stderr + done.stdout)
@@ -86,7 +89,10 @@ async def ensure_jars(home: Home, java: Path, say: Callable[[str], None]) -> Pat
     log = home.log("maven")
     try:
         command = _copy_command(maven, pom, draft)
-        if await _run([*command, "--offline"], java, log) != 0 and await _run(command, java, log) != 0:
+        options = f"{os.environ.get('MAVEN_OPTS', '')} {_NO_PERF_DATA} -Djava.io.tmpdir={home.tmp}"
+        environment = {**os.environ, "JAVA_HOME": _home_of(java), "MAVEN_OPTS": options}
+        offline = await _run([*command, "--offline"], environment, log) == 0
+        if not offline and await _run(command, environment, log) != 0:
             raise SandboxError("Maven could not fetch Kafka's jars", hint=f"See {log}; check the network, try again.")
         (draft / _STAMP).write_text(stamp, encoding="ascii")
         shutil.rmtree(folder, ignore_errors=True)
@@ -107,8 +113,7 @@ def _home_of(java: Path) -> str:
     return str(java.resolve().parent.parent)
 
 
-async def _run(command: Sequence[str], java: Path, log: Path) -> int:
-    environment = {**os.environ, "JAVA_HOME": _home_of(java)}
+async def _run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
     with log.open("ab") as output:
         maven = await asyncio.create_subprocess_exec(
             *command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment

@@ -25,9 +25,9 @@ from bus.sandbox.processes import Identity, Role
 from bus.sandbox.state import State, published
 from bus.sandbox.world import HUB
 
-HUB_ROLES = ("notary", "courier")
+HUB_ROLES = ("notary", "courier", "publisher")
 ROLES = ("kafka", "postgres", *HUB_ROLES)
-_STOP_ORDER = ("courier", "notary", "postgres", "kafka")
+_STOP_ORDER = ("courier", "publisher", "notary", "postgres", "kafka")
 _HUB_READY_TIMEOUT_S = 60.0
 
 Say = Callable[[str], None]
@@ -208,6 +208,8 @@ class Sandbox:
         begun, identity = time.monotonic(), self._find(state, name)
         was_up, ready = identity is not None, self.home.hub / f"{name}.ready"
         if identity is None:
+            if name == "publisher":
+                await ports.require_free(name, state.ports["log"])
             ready.unlink(missing_ok=True)
             command = [sys.executable, "-m", "bus", *_hub_arguments(self.home, name), "--ready-file", str(ready)]
             identity = self._start(state, name, command, env)
@@ -250,7 +252,8 @@ class Sandbox:
 
 
 def _hub_arguments(home: Home, name: str) -> list[str]:
-    return ["hub", "run", "--config", str(outfit.hub_config(home)), "--role", name]
+    serve = ["--serve"] if name == "publisher" else []
+    return ["hub", "run", "--config", str(outfit.hub_config(home)), "--role", name, *serve]
 
 
 def _hub_role(home: Home, name: str) -> Role:

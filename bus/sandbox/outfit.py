@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from bus.hub.logkey import load_key
 from bus.paths import ops_dir
 from bus.sandbox import database
 from bus.sandbox.home import Home, make_private, secret, write_private
@@ -65,7 +66,16 @@ def _prepare_hub(home: Home, ports: Mapping[str, int]) -> KeyRing:
     if not policy.is_file():
         write_private(policy, (ops_dir() / "policy.toml").read_text(encoding="utf-8"))
     _write(hub_config(home), _hub_toml(home, ports))
+    _prepare_publisher(home, ports)
     return ring
+
+
+def _prepare_publisher(home: Home, ports: Mapping[str, int]) -> None:
+    """The log's key, and a policy without witnesses: each nation adds its own."""
+    key = load_key(home.publisher / "log.key", ORIGIN)
+    policy = home.publisher / "policy"
+    if not policy.is_file():
+        write_private(policy, f"log {key.verifier.encode()} http://127.0.0.1:{ports['log']}\nquorum none\n")
 
 
 def _keys(path: Path, *, sealing: bool = True) -> KeyRing:
@@ -100,6 +110,11 @@ def _hub_toml(home: Home, ports: Mapping[str, int]) -> str:
         "postgres": logins,
         "keys": {"file": "keys.json"},
         "policy": {"file": "policy.toml"},
+        "publisher": {
+            "dsn": database.dsn(home, ports["postgres"], "publisher"),
+            "folder": str(home.publisher),
+            "listen": f"127.0.0.1:{ports['log']}",
+        },
     })  # fmt: skip
 
 

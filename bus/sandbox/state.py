@@ -19,7 +19,7 @@ from bus.sandbox.processes import Identity
 from bus.sandbox.world import ORIGIN, WORLD
 
 VERSION = 1
-_PORTS = ("kafka", "controller", "postgres")
+_PORTS = ("kafka", "controller", "postgres", "log")
 
 
 class State(Struct, kw_only=True):
@@ -58,6 +58,8 @@ class State(Struct, kw_only=True):
             raise SandboxError(
                 f"this sandbox was made by another version ({state.version})", hint="bus sandbox up --fresh"
             )
+        missing = [name for name in _PORTS if name not in state.ports]
+        state.ports.update(ports.choose(missing))
         return state
 
     def save(self, home: Home) -> None:
@@ -80,7 +82,7 @@ def published(home: Home, port_of: dict[str, int]) -> dict[str, Any]:
             "dsn": database.dsn(home, postgres, "desk"),
             "admin_dsn": database.dsn(home, postgres, database.SUPERUSER),
         },
-        "log": {"origin": ORIGIN},
+        "log": _log(home, port_of["log"]),
         "organisations": {
             organisation.id: {
                 "name": organisation.name,
@@ -94,3 +96,14 @@ def published(home: Home, port_of: dict[str, int]) -> dict[str, Any]:
             for organisation in WORLD
         },
     }
+
+
+def _log(home: Home, port: int) -> dict[str, str]:
+    """How to read and check what is published; the key is there once the publisher's folder is."""
+    found = {"origin": ORIGIN}
+    vkey = home.publisher / "log.vkey"
+    if vkey.is_file():
+        found["vkey"] = vkey.read_text(encoding="ascii").strip()
+        found["policy"] = str(home.publisher / "policy")
+        found["url"] = f"http://127.0.0.1:{port}"
+    return found

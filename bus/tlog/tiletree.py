@@ -21,7 +21,7 @@ class TileTree:
     def __init__(self, size: int, read: ReadTile) -> None:
         self.size = size
         self._read = read
-        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+        self._tiles: dict[tuple[int, int], list[list[bytes]]] = {}
 
     def leaf_hash(self, index: int) -> bytes:
         """The leaf hash at ``index``.
@@ -93,14 +93,13 @@ class TileTree:
     def _node(self, height: int, index: int) -> bytes:
         """The hash of a whole subtree of 2^height leaves."""
         level, above = divmod(height, HEIGHT)
-        first = index << above
-        hashes = self._tile(level, first // WIDTH)
-        at = first % WIDTH
-        return tree.root(hashes[at : at + (1 << above)])
+        tile, first = divmod(index << above, WIDTH)
+        return self._tile(level, tile)[above][first >> above]
 
-    def _tile(self, level: int, index: int) -> list[bytes]:
+    def _tile(self, level: int, index: int) -> list[list[bytes]]:
+        """The small tree over a tile's hashes, level by level."""
         found = self._tiles.get((level, index))
         if found is None:
             tile = Tile(level, index, width_at(level, index, self.size))
-            found = self._tiles[level, index] = tile.split(self._read(tile))
+            found = self._tiles[level, index] = tree.levels(tile.split(self._read(tile)))
         return found

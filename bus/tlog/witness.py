@@ -74,7 +74,10 @@ class AddCheckpoint(msgspec.Struct, frozen=True):
         if not blank or len(body) > MAX_REQUEST or not old.startswith("old "):
             raise malformed(_WHAT)
         parse_lines(note, _WHAT)
-        return cls(parse_decimal(old.removeprefix("old "), _WHAT), decode_consistency(path), note)
+        found = cls(parse_decimal(old.removeprefix("old "), _WHAT), decode_consistency(path), note)
+        if found.encode() != body:
+            raise malformed(_WHAT)
+        return found
 
 
 class TreeHead(msgspec.Struct, frozen=True):

@@ -32,7 +32,8 @@ class SandboxPlace:
 
     def publisher(self, org: str, **options: Any) -> Publisher:
         """A publisher of the organisation."""
-        return Publisher(self.profile(org), **{"linger_ms": 2, **options})
+        chosen: dict[str, Any] = {"linger_ms": 2, **options}
+        return Publisher(self.profile(org), **chosen)
 
     def subscriber(self, org: str, **options: Any) -> Subscriber:
         """A subscriber of the organisation."""

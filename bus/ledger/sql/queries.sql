@@ -74,7 +74,7 @@ SELECT org, lane, seq FROM ledger.recipient;
 -- directory_events --
 -- Every accepted event of the directory, in ledger order: the directory is nothing but these.
 SELECT entry.index, entry.schema_id, record.header, content.body
-FROM ledger.entry JOIN ledger.record USING (index) JOIN ledger.content USING (index)
+FROM ledger.entry LEFT JOIN ledger.record USING (index) LEFT JOIN ledger.content USING (index)
 WHERE entry.outcome = 1 AND entry.schema_id = ANY ($1::integer[]) AND entry.index >= $2
 ORDER BY entry.index;
 

@@ -12,6 +12,7 @@ import pytest
 from bus.adapters.drafts import Notice
 from bus.adapters.intake import Intake
 from bus.adapters.source import open_source
+from bus.errors import InvalidFile
 from bus.events.ids import dashed
 from bus.events.jsonform import Parts, to_json
 from bus.partner.compose import Draft, given_id
@@ -81,6 +82,15 @@ class Desk:
         assert len(told) == count
         self.clock.advance(seconds=1)
         return told
+
+    def attempt(self, file: bytes, form: str) -> list[Told] | InvalidFile:
+        """Publish, or say why not; what is refused has sent nothing."""
+        before = self.journal.counts()
+        try:
+            return self.publish(file, form)
+        except InvalidFile as error:
+            assert self.journal.counts() == before
+            return error
 
     def _send(self, draft: Draft, outcome: str) -> Told:
         given, content = draft.event, draft.content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import threading
 from pathlib import Path
 
@@ -16,6 +17,7 @@ FORM = "bus"
 
 
 def event(**header) -> dict:
+    """A valid event."""
     made = example(
         "HashHit", issuer="tidewave", audience=["hotline-north"], nations=["SE"], now_us=1_800_000_000_000_000
     )
@@ -24,10 +26,12 @@ def event(**header) -> dict:
 
 
 def lines(*events: dict) -> bytes:
+    """Events as NDJSON."""
     return "".join(json.dumps(e) + "\n" for e in events).encode()
 
 
 def without_id(**header) -> dict:
+    """A valid event without an id."""
     made = event(**header)
     del made["header"]["event_id"]
     return made
@@ -113,7 +117,7 @@ def test_other_content_under_a_known_id_is_refused_at_home(desk):
     one = event()
     two = json.loads(json.dumps(one))
     two["body"]["context"]["count"] = 99
-    with pytest.raises(InvalidFile, match="line 2: .*stands above with other content"):
+    with pytest.raises(InvalidFile, match=r"line 2: .*stands above with other content"):
         desk.publish(lines(one, two), FORM)
     desk.publish(lines(one), FORM)
     with pytest.raises(InvalidFile, match="already published with other content"):
@@ -131,7 +135,7 @@ def test_an_event_may_be_about_one_above_it(desk):
 
 def test_a_missing_file_is_a_usage_error(desk, tmp_path: Path):
     """A file that is not there is named."""
-    with pytest.raises(UsageError, match="nowhere.json cannot be read"):
+    with pytest.raises(UsageError, match=r"nowhere\.json cannot be read"):
         desk.publish(tmp_path / "nowhere.json", FORM)
     with pytest.raises(UsageError, match="cannot be read"):
         desk.publish(tmp_path, FORM)
@@ -161,3 +165,14 @@ def test_a_file_that_changes_between_the_passes_is_refused(desk, tmp_path: Path)
         path.write_bytes(lines(event(), event()))
         with pytest.raises(InvalidFile, match="was changed"):
             list(intake.ready(source))
+
+
+def test_damaged_files_are_published_whole_or_not_at_all(desk):
+    """Two hundred damaged files: each is refused with its line and nothing sent, or read as what it now says."""
+    chance = random.Random(1)
+    for _ in range(200):
+        data = lines(event(), event())
+        at = chance.randrange(len(data))
+        damaged = data[:at] + bytes([chance.randrange(256)]) * chance.randrange(2) + data[at + 1 :]
+        found = desk.attempt(damaged, FORM)
+        assert found.place.startswith("line ") if isinstance(found, InvalidFile) else len(found) == 2

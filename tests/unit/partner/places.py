@@ -23,7 +23,8 @@ class MemoryPlace:
 
     def publisher(self, org: str, **options: Any) -> Publisher:
         """A publisher of the organisation."""
-        return Publisher(self.world.profile(org), **{"linger_ms": 2, **self._way(org), **options})
+        chosen: dict[str, Any] = {"linger_ms": 2, **self._way(org), **options}
+        return Publisher(self.world.profile(org), **chosen)
 
     def subscriber(self, org: str, **options: Any) -> Subscriber:
         """A subscriber of the organisation."""

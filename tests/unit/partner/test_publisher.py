@@ -154,13 +154,18 @@ async def test_a_caller_that_gives_up_makes_room(place: MemoryPlace) -> None:
 async def test_an_error_in_the_block_ends_it_at_once(place: MemoryPlace) -> None:
     """Leaving by an exception, or by Ctrl-C, does not wait for receipts; the journal has what was sent."""
     place.bus.hub_is_up = False
-    with pytest.raises(KeyError):  # noqa: PT012 - what is left is the point
-        async with asyncio.timeout(5), place.publisher(place.sender) as publisher:
-            waiting = asyncio.ensure_future(publisher.publish(events(place, 1)[0]))
+    waiting: list[asyncio.Future[Outcome]] = []
+
+    async def interrupted() -> None:
+        async with place.publisher(place.sender) as publisher:
+            waiting.append(asyncio.ensure_future(publisher.publish(events(place, 1)[0])))
             await asyncio.sleep(0.2)
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await asyncio.wait_for(interrupted(), 5)
     with pytest.raises(Unavailable, match="closed"):
-        await waiting
+        await waiting[0]
     with Journal(place.journal(place.sender)) as journal:
         assert journal.counts() == {"unknown": 1}
 
@@ -238,10 +243,10 @@ async def test_impossible_options_are_refused(place: MemoryPlace, options: dict[
 
 async def test_another_ones_outbox_cannot_be_written(place: MemoryPlace) -> None:
     """What Kafka denies ends the publisher with its reason."""
-    way = {"keys": place.world.keys(place.sender), "transport": place.bus.transport(place.sender)}
+    keys, transport = place.world.keys(place.sender), place.bus.transport(place.sender)
     profile = structs.replace(place.world.profile(place.sender), organisation="police-south")
     with pytest.raises(NotAllowed):
-        async with Publisher(profile, **way) as publisher:
+        async with Publisher(profile, keys=keys, transport=transport) as publisher:
             await publisher.publish(events(place, 1)[0])
 
 

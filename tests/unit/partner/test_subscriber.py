@@ -22,7 +22,7 @@ from bus.partner import Delivery
 from bus.partner.compose import fill
 from bus.partner.delivery import open_checked
 from bus.partner.inbox import Checker
-from bus.tlog import pack_leaf
+from bus.tlog import Leaf
 from bus.trust.batch import NO_ROOT, sign_batch
 from bus.trust.commitment import commitment
 from bus.trust.keys import KeyRing
@@ -236,10 +236,12 @@ class Forged:
         )
         sections = [sha256(part).digest() for part in (head, body, last)]
         whole = [sha256(part).digest() for part in (signed.signatures[0], value)]
-        leaf = pack_leaf(
-            1, 1, sha256(self.topic.encode()).digest(), 0, 0, 0, fp, *sections, *whole, bytes(32), bytes(32),
-            1000, parts.header.event_id, digest,
-        )  # fmt: skip
+        leaf = Leaf(
+            outcome=1, time_us=1, topic_d=sha256(self.topic.encode()).digest(), partition=0, offset=0, last_offset=0,
+            fingerprint=fp, header_d=sections[0], body_d=sections[1], sealed_d=sections[2], signature_d=whole[0],
+            value_d=whole[1], decision_d=bytes(32), policy_d=bytes(32), first_index=1000,
+            event_id=parts.header.event_id, commitment=digest,
+        ).encode()  # fmt: skip
         headers = [
             *ce_headers(info, parts.header),
             ("bus-signature", signed.signatures[0]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -39,10 +39,22 @@ def argv(role: Role, program: str = WAITS) -> list[str]:
     return [sys.executable, "-c", program, str(role.cwd)]
 
 
+async def begun(role: Role, env: Mapping[str, str] | None = None) -> Identity:
+    """A process of the role that has come so far that the system shows its command line and environment."""
+    identity = processes.start(role, argv(role), env)
+
+    async def is_shown() -> bool:
+        process = psutil.Process(identity.pid)
+        return role.owns(process) and bool(process.environ())
+
+    await processes.wait_until(role, identity, is_shown, timeout_s=20)
+    return identity
+
+
 @pytest.fixture
 async def running(role: Role) -> AsyncIterator[Identity]:
     """A process of the role, gone at the end."""
-    identity = processes.start(role, argv(role))
+    identity = await begun(role)
     yield identity
     await processes.kill(role, identity)
 
@@ -57,7 +69,7 @@ async def test_a_started_process_leads_a_session_of_its_own(role: Role, running:
 async def test_our_variables_are_not_passed_on(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
     """A ``BUS_*`` variable of the caller would set options of what is started; what is given on purpose is."""
     monkeypatch.setenv("BUS_HUB_CONFIG", "elsewhere")
-    identity = processes.start(role, argv(role), {"BUS_FAULT": "here"})
+    identity = await begun(role, {"BUS_FAULT": "here"})
     found = psutil.Process(identity.pid).environ()
     await processes.kill(role, identity)
     assert "BUS_HUB_CONFIG" not in found

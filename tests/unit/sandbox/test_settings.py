@@ -11,7 +11,7 @@ from bus.hub import topics
 from bus.sandbox import broker, database, java
 from bus.sandbox.home import Home
 
-PORTS = {"kafka": 20_001, "controller": 20_002, "postgres": 20_003}
+PORTS = {"kafka": 20_001, "controller": 20_002, "postgres": 20_003, "log": 20_004}
 
 
 @pytest.fixture
@@ -108,6 +108,7 @@ def test_an_old_or_missing_java_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
 async def test_missing_maven_is_named(monkeypatch: pytest.MonkeyPatch, home: Home) -> None:
     """Without jars and without Maven the error says how to get it."""
     monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("BUS_SANDBOX_JARS", raising=False)
     with pytest.raises(SandboxError, match="Maven") as caught:
         await java.ensure_jars(home, Path("/java"), print)
     assert "apt-get install maven" in caught.value.hint

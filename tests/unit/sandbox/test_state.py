@@ -18,7 +18,7 @@ from bus.sandbox.state import State
 from bus.sandbox.world import HUB, ORIGIN, WORLD
 from bus.trust.keys import KeyRing
 
-PORTS = {"kafka": 20_001, "controller": 20_002, "postgres": 20_003}
+PORTS = {"kafka": 20_001, "controller": 20_002, "postgres": 20_003, "log": 20_004}
 
 
 @pytest.fixture

@@ -20,12 +20,19 @@ ALTER ROLE notary SET idle_in_transaction_session_timeout = '5s';
 ALTER ROLE notary SET lock_timeout = '5s';
 ALTER ROLE notary SET tcp_user_timeout = '5s';
 ALTER ROLE notary SET synchronous_commit = 'on';
+ALTER ROLE courier SET transaction_timeout = '10s';
 ALTER ROLE courier SET idle_in_transaction_session_timeout = '5s';
 ALTER ROLE courier SET lock_timeout = '5s';
 ALTER ROLE courier SET tcp_user_timeout = '5s';
+ALTER ROLE eraser SET transaction_timeout = '60s';
+ALTER ROLE eraser SET idle_in_transaction_session_timeout = '5s';
 ALTER ROLE eraser SET lock_timeout = '5s';
+ALTER ROLE eraser SET tcp_user_timeout = '5s';
+-- An auditor's question may take long; one that is forgotten may not hold back vacuum.
 ALTER ROLE desk SET default_transaction_read_only = 'on';
+ALTER ROLE desk SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE desk SET lock_timeout = '5s';
+ALTER ROLE desk SET tcp_user_timeout = '5s';
 
 CREATE SCHEMA ledger AUTHORIZATION ledger_owner;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;

@@ -6,6 +6,7 @@ BEGIN
     END IF;
 END
 $$;
+ALTER ROLE publisher SET transaction_timeout = '10s';
 ALTER ROLE publisher SET idle_in_transaction_session_timeout = '5s';
 ALTER ROLE publisher SET lock_timeout = '5s';
 ALTER ROLE publisher SET tcp_user_timeout = '5s';

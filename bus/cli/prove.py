@@ -1,0 +1,80 @@
+"""``bus audit prove``: evidence of events, out of the ledger and what was published of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import click
+
+from bus.cli.audit import asks, ledger_dsn
+from bus.cli.base import command, option, say, settings
+from bus.cli.evidence import policy_file, policy_option
+from bus.errors import UsageError
+
+if TYPE_CHECKING:
+    from bus.evidence.exhibit import Evidence
+    from bus.evidence.published import Published
+
+
+@command("prove", examples="""
+bus audit prove 42 -o 42.evidence
+bus audit prove 0199f3c0-0000-7000-8000-000000000000 -o notice.evidence --newest
+bus audit prove 42 43 44 -o evidence/
+""")  # fmt: skip
+@click.argument("events", metavar="EVENT|INDEX...", nargs=-1, required=True)
+@asks
+@option("-o", "--output", type=click.Path(path_type=str), required=True, metavar="FILE|FOLDER/",
+        envvar="BUS_EVIDENCE", help="Where to write. A folder gets a file for each event.")  # fmt: skip
+@option("--published", type=click.Path(path_type=Path, file_okay=False),
+        help="The publisher's folder.  [default: the sandbox's]")  # fmt: skip
+@option("--newest", is_flag=True, help="Prove under the newest checkpoint, not the first that covers an event.")
+@policy_option("Whose checkpoints to prove under (c2sp.org/tlog-policy).")
+def prove(
+    events: Sequence[str],
+    as_org: str | None,
+    dsn: str | None,
+    output: str,
+    published: Path | None,
+    newest: bool,
+    policy: Path | None,
+) -> None:
+    """Make evidence that accepted events stand in the ledger; print the files' names.
+
+    Evidence verifies with no network and no database: `bus evidence verify`.
+    """
+    from bus.audit.words import event_or_index
+    from bus.cli.runtime import run
+    from bus.evidence.published import Published, load_policy
+
+    wanted = [event_or_index(event) for event in events]
+    folder = output.endswith("/") or Path(output).is_dir()
+    if len(wanted) > 1 and not folder:
+        raise UsageError("several events need a folder to be written to", hint=f"Give -o {output}/ instead.")
+    login = ledger_dsn(as_org, dsn)
+    believed = load_policy(policy_file(policy))
+    run(_prove(login, wanted, Published(published or settings().state / "publisher", believed), output, folder, newest))
+
+
+async def _prove(
+    dsn: str, wanted: Sequence[UUID | int], published: Published, output: str, folder: bool, newest: bool
+) -> None:
+    from bus.evidence.gather import Prover, open_snapshot
+
+    async with open_snapshot(dsn) as connection:
+        prover = Prover(connection, published, newest=newest)
+        for one in wanted:
+            evidence = await prover.prove(one)
+            path = Path(output) / f"{evidence.event.index}.evidence" if folder else Path(output)
+            _write(path, evidence)
+    say(f"{len(wanted)} proved; `bus evidence verify` checks them, with the policy and nothing else.")
+
+
+def _write(path: Path, evidence: Evidence) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_bytes(evidence.encode())
+    draft.replace(path)
+    click.echo(str(path))

@@ -1,0 +1,157 @@
+"""The publisher is killed again and again under load; it never signs two roots at one size, nor a tree that forks.
+
+Everything is checked from outside: checkpoints and tiles as files, the tree by its recursive definition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import os
+import random
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from bus.sandbox.lifecycle import Sandbox
+from tests.faults.roles import Load, Roles, until
+from tests.members import Members
+from tests.outside import naive_root
+
+pytestmark = pytest.mark.integration
+
+POINTS = ("publisher.tiles.written", "publisher.signed.before", "publisher.signed.after", "publisher.published")
+ROUNDS = int(os.environ.get("BUS_TEST_ROUNDS", "1"))
+RANDOM_KILLS = 8
+
+
+def checkpoints(folder: Path) -> dict[int, bytes]:
+    """The root of every checkpoint that was ever signed, by its size."""
+    found: dict[int, bytes] = {}
+    for path in (folder / "checkpoints").iterdir():
+        if path.name.startswith("."):
+            continue
+        _, size, root, *_ = path.read_text(encoding="utf-8").split("\n")
+        assert size == path.name
+        found[int(size)] = base64.b64decode(root)
+    return found
+
+
+def bundled(folder: Path, size: int) -> list[bytes]:
+    """The leaves of a tree of that size, from the entry bundles alone (none is above 256,000 here)."""
+    leaves: list[bytes] = []
+    for index in range((size + 255) // 256):
+        width = min(256, size - 256 * index)
+        path = folder / "log" / "tile" / "entries" / f"{index:03d}"
+        data = (path if width == 256 else path.with_name(f"{index:03d}.p") / str(width)).read_bytes()
+        while data:
+            length = int.from_bytes(data[:2], "big")
+            leaves.append(data[2 : 2 + length])
+            data = data[2 + length :]
+    return leaves
+
+
+def tile(folder: Path, level: int, index: int, width: int) -> list[bytes]:
+    """The hashes of one tile."""
+    path = folder / "log" / "tile" / str(level) / f"{index:03d}"
+    data = (path if width == 256 else path.with_name(f"{index:03d}.p") / str(width)).read_bytes()
+    assert len(data) == 32 * width
+    return [data[at : at + 32] for at in range(0, len(data), 32)]
+
+
+async def test_kills_never_lead_to_two_roots_at_one_size(sandbox: Sandbox, roles: Roles) -> None:
+    """After kills at every point and at random each checkpoint is the tree of the ledger's own leaves at its size."""
+    folder = sandbox.home.publisher
+    members, chance = Members(sandbox), random.Random(7)
+    await sandbox.stop("publisher")
+    load = Load(members, 7)
+    traffic = asyncio.create_task(load.run())
+    kills = 0
+    try:
+        for point in POINTS * ROUNDS:
+            for count in (1, 2):
+                await roles.start("publisher", f"{point}:{count}")
+                await roles.died("publisher")
+                kills += 1
+        for _ in range(RANDOM_KILLS * ROUNDS):
+            await roles.start("publisher")
+            await load.more(chance.randint(1, 6))
+            roles.kill("publisher")
+            kills += 1
+    finally:
+        load.stop()
+        await asyncio.wait([traffic])
+    await roles.start("publisher")
+    connection = await asyncpg.connect(members.status["postgres"]["admin_dsn"])
+    try:
+        size = await settled_size(connection)
+        await until(lambda: size in checkpoints(folder), 30, "the last entries are published")
+        rows = await connection.fetch("SELECT leaf FROM ledger.entry WHERE index < $1 ORDER BY index", size)
+        kept = await connection.fetch("SELECT size, note FROM ledger.checkpoint")
+    finally:
+        await connection.close()
+    leaves = [row["leaf"] for row in rows]
+    found = checkpoints(folder)
+    assert kills >= 16
+    assert len(found) > 10
+    for at, root in found.items():
+        assert naive_root(leaves[:at]) == root, f"the checkpoint of {at} entries is of another tree"
+    assert {row["size"] for row in kept} <= found.keys()
+    assert bundled(folder, size) == leaves
+    level = [hashlib.sha256(b"\x00" + leaf).digest() for leaf in leaves]
+    number = 0
+    while level:
+        read = [
+            h for n in range((len(level) + 255) // 256) for h in tile(folder, number, n, min(256, len(level) - 256 * n))
+        ]
+        assert read == level
+        level = [naive_node(level[at : at + 256]) for at in range(0, len(level) & ~255, 256)]
+        number += 1
+
+
+def naive_node(hashes: list[bytes]) -> bytes:
+    """The root above 256 hashes."""
+    while len(hashes) > 1:
+        hashes = [hashlib.sha256(b"\x01" + hashes[n] + hashes[n + 1]).digest() for n in range(0, len(hashes), 2)]
+    return hashes[0]
+
+
+async def settled_size(connection: asyncpg.Connection) -> int:
+    """The ledger's size once it has stopped growing."""
+    before = -1
+    while True:
+        size = int(await connection.fetchval("SELECT size FROM ledger.head") or 0)
+        if size == before:
+            return size
+        before = size
+        await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("role", ["publisher", "notary"])
+async def test_older_database_is_neither_published_nor_written_on(role: str, sandbox: Sandbox, roles: Roles) -> None:
+    """A note of more entries than the ledger has, or of another root, stops publisher and notary, which say why."""
+    await sandbox.stop("publisher")
+    note = sandbox.home.publisher / "last-signed"
+    before = note.read_bytes()
+    origin, size, root, _ = before.decode().split("\n")
+    forged = {
+        "it is older": f"{origin}\n{int(size) + 1_000_000}\n{root}\n",
+        "does not lead to the root": f"{origin}\n{size}\n{base64.b64encode(bytes(32)).decode()}\n",
+    }
+    try:
+        for sentence, text in forged.items():
+            note.write_text(text)
+            if role == "notary":
+                roles.kill(role)
+            await roles.start(role, wait=False)
+            await until(lambda: roles.returncode(role) is not None, 30, f"the {role} refuses to start")
+            assert sentence in "".join(roles.log_text(role).splitlines()[-3:])
+            if role == "notary":
+                roles.release(role)
+                note.write_bytes(before)
+                await roles.start(role)
+    finally:
+        note.write_bytes(before)
+    await roles.start("publisher")

@@ -1,0 +1,317 @@
+"""The commands of the README on a real hub: publish, consume, audit, demo; counted from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from msgspec import Struct
+
+from bus.sandbox.lifecycle import Sandbox
+
+PAGES = Path(__file__).resolve().parents[1] / "data" / "ncmec-hashsharing"
+
+
+class Ended(Struct, frozen=True):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """NDJSON on stdout."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def value(self) -> Any:
+        """One JSON value on one line of stdout."""
+        assert self.out.count("\n") == 1
+        return json.loads(self.out)
+
+
+class Shell:
+    """Runs `bus` on one sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+
+    async def start(self, *args: str) -> asyncio.subprocess.Process:
+        """Start a command."""
+        pipe = asyncio.subprocess.PIPE
+        home = str(self.sandbox.home.root)
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bus", "--home", home, *args, stdin=pipe, stdout=pipe, stderr=pipe, limit=1 << 24
+        )
+
+    async def __call__(self, *args: str, stdin: str = "") -> Ended:
+        """Run a command to its end."""
+        child = await self.start(*args)
+        out, err = await child.communicate(stdin.encode())
+        assert child.returncode is not None
+        return Ended(child.returncode, out.decode(), err.decode())
+
+    async def example(self, kind: str, org: str, *to: str) -> dict[str, Any]:
+        """A fresh event."""
+        words = [word for one in to for word in ("--to", one)]
+        return (await self("schema", "example", kind, "--as", org, *words)).value
+
+    async def publish(self, events: list[dict[str, Any]], org: str, *args: str) -> Ended:
+        """Publish events, one a line."""
+        lines = "".join(json.dumps(event) + "\n" for event in events)
+        return await self("publish", "-", "--as", org, "-o", "ndjson", *args, stdin=lines)
+
+    async def sql(self, query: str, *values: Any) -> list[asyncpg.Record]:
+        """Ask Postgres as its superuser does."""
+        session = await asyncpg.connect(self.sandbox.status()["postgres"]["admin_dsn"])
+        try:
+            return await session.fetch(query, *values)
+        finally:
+            await session.close()
+
+
+@pytest.fixture
+def bus(sandbox: Sandbox) -> Shell:
+    """The command on the suite's sandbox."""
+    return Shell(sandbox)
+
+
+async def test_publish_consume_show_trace(bus: Shell) -> None:
+    """An event goes out, comes in with its sealed part opened, and the ledger says who knew of it and when."""
+    event = await bus.example("HashHit", "fernpost", "hotline-isles")
+    event_id = event["header"]["event_id"]
+    [told] = (await bus.publish([event], "fernpost")).rows
+    assert told == {"event_id": event_id, "outcome": "accepted", "index": told["index"], "reasons": []}
+
+    consumed = await bus("consume", "--as", "hotline-isles")
+    assert consumed.code == 0
+    [line] = [row for row in consumed.rows if row["event_id"] == event_id]
+    assert (line["status"], line["index"], line["type"]) == ("ok", told["index"], "HashHit")
+    assert line["sealed"]["account_ref"] == event["sealed"]["account_ref"]
+
+    shown = (await bus("audit", "show", event_id, "-o", "json")).value
+    by_index = (await bus("audit", "show", str(told["index"]), "-o", "json")).value
+    assert {k: v for k, v in shown.items() if k != "delivered"} == {
+        k: v for k, v in by_index.items() if k != "delivered"
+    }
+    assert shown["header"]["issuer"] == shown["issuer"] == "fernpost"
+    assert shown["leaf"]["event_id"] == event_id
+    [recipient] = shown["decision"]
+    assert (recipient["org"], recipient["allow"]) == ("hotline-isles", True)
+    assert shown["receipts"]
+    assert event["sealed"]["account_ref"] not in json.dumps(shown)
+
+    traced = (await bus("audit", "trace", event_id, "-o", "json")).value
+    assert [(who["org"], who["nation"]) for who in traced["who"]] == [("fernpost", "IE"), ("hotline-isles", "GB")]
+    assert [entry["event_id"] for entry in traced["thread"]] == [event_id]
+
+
+async def test_published_twice_nothing_is_published_twice(bus: Shell) -> None:
+    """The second time each event is answered `repeated`, where it stands."""
+    events = [await bus.example("HashHit", "fernpost", "hotline-isles") for _ in range(3)]
+    first, again = await bus.publish(events, "fernpost"), await bus.publish(events, "fernpost")
+    assert (first.code, again.code) == (0, 0)
+    assert {row["outcome"] for row in first.rows} == {"accepted"}
+    assert {row["outcome"] for row in again.rows} == {"repeated"}
+    places = [{row["event_id"]: row["index"] for row in ended.rows} for ended in (first, again)]
+    assert places[0] == places[1]
+
+
+async def test_real_pages_become_listings_and_updates(bus: Shell) -> None:
+    """The sample pages travel; a later page reclassifies and retracts; the same pages again say nothing new."""
+    common = ["--format", "ncmec-hashes", "--as", "clearing-house", "--to", "open-door", "-o", "ndjson"]
+    names = ("entries.xml", "entries3.xml", "entries4.xml", "entries-large-fingerprints.xml")
+    first = [await bus("publish", str(PAGES / name), *common) for name in names]
+    again = [await bus("publish", str(PAGES / name), *common) for name in names]
+    assert [ended.code for ended in first + again] == [0] * 8
+    assert [len(ended.rows) for ended in first] == [2, 2, 2, 1]
+    assert {row["outcome"] for ended in again for row in ended.rows} == {"repeated"}
+    ids = [row["event_id"] for ended in first for row in ended.rows]
+    steps = {
+        row["event_id"]: row["step"]
+        for row in (await bus("audit", "search", "--type", "HashListing", "-o", "ndjson")).rows
+    }
+    assert sorted(steps[event_id] for event_id in ids) == ["listed"] * 5 + ["reclassified", "retracted"]
+    inbox = await bus("consume", "--as", "open-door")
+    assert [row["event_id"] for row in inbox.rows] == ids
+
+
+async def test_nothing_is_half_published(bus: Shell) -> None:
+    """Of a file whose last event cannot be sealed, or is wrong, not one event is sent."""
+    good = [await bus.example("HashHit", "fernpost", "hotline-isles") for _ in range(2)]
+    nobody = await bus.example("HashHit", "fernpost", "nobody-at-all")
+    wrong = {**await bus.example("HashHit", "fernpost", "hotline-isles"), "extra": 1}
+    for last, rule in ((nobody, "nobody-at-all has no sealing key"), (wrong, "extra")):
+        ended = await bus.publish([*good, last], "fernpost")
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.err.startswith("error: standard input, line 3: ")
+        assert rule in ended.err
+    for event in good:
+        assert (await bus("audit", "show", event["header"]["event_id"])).code == 2
+
+
+async def test_a_refusal_is_told_with_its_reason(bus: Shell) -> None:
+    """Exit code 1, the reason in the receipt, and in the ledger."""
+    hit = await bus.example("HashHit", "tidewave", "hotline-north")
+    await bus.publish([hit], "tidewave")
+    answer = await bus.example("Acknowledgement", "tidewave", "hotline-north", "nobody-at-all")
+    header = {**answer["header"], "about": hit["header"]["event_id"]}
+    del header["thread"], header["lane"]
+    ended = await bus.publish([{**answer, "header": header}], "tidewave")
+    [told] = ended.rows
+    assert (ended.code, told["outcome"], told["reasons"]) == (1, "refused", ["audience-unknown"])
+    found = (await bus("audit", "search", "--outcome", "refused", "--reason", "audience-unknown", "-o", "ndjson")).rows
+    assert [row["outcome"] for row in found if row["event_id"] == told["event_id"]] == ["refused"]
+    traced = await bus("audit", "trace", told["event_id"])
+    assert traced.code == 2
+    assert "nobody was told of it" in traced.err
+
+
+async def test_search_lists_what_postgres_has(bus: Shell) -> None:
+    """All accepted entries without a limit, in order, with the columns that other programs read."""
+    found = (await bus("audit", "search", "-o", "ndjson")).rows
+    rows = await bus.sql("SELECT index, event_id, issuer, step FROM ledger.entry WHERE outcome = 1 ORDER BY index")
+    assert [(r["index"], r["event_id"], r["issuer"], r["step"]) for r in found[: len(rows)]] == [
+        (r["index"], str(r["event_id"]), r["issuer"], r["step"]) for r in rows
+    ]
+    assert set(found[0]) == {"event_id", "index", "outcome", "type", "step", "issuer", "time"}
+    limited = (await bus("audit", "search", "--limit", "5", "-o", "json")).value
+    assert limited == found[:5]
+    newest = (await bus("audit", "search", "--limit", "5", "--newest", "-o", "json")).value
+    assert newest[0]["index"] > newest[-1]["index"]
+    assert (await bus("audit", "search", "--since", "2100-01-01", "-o", "json")).out == "[]\n"
+    of_one = (await bus("audit", "search", "--issuer", "hub", "--type", "KeyRegistered", "-o", "ndjson")).rows
+    assert {row["type"] for row in of_one} == {"KeyRegistered"}
+    assert len(of_one) == len([r for r in found if r["type"] == "KeyRegistered"])
+
+
+async def test_stats_agree_with_postgres(bus: Shell) -> None:
+    """Counts, size and root are those of one snapshot."""
+    stats = (await bus("audit", "stats", "-o", "json")).value
+    [head] = await bus.sql("SELECT size, root FROM ledger.head")
+    assert (stats["size"], stats["root"]) == (head["size"], head["root"].hex())
+    assert sum(stats["outcomes"].values()) == stats["size"]
+    assert sum(nation["accepted"] for nation in stats["nations"]) == stats["outcomes"]["accepted"]
+    assert sum(kind["n"] for kind in stats["types"]) == stats["outcomes"]["accepted"]
+
+
+async def test_the_desks_login_cannot_write(bus: Shell) -> None:
+    """What the audit commands use reads, and no more."""
+    session = await asyncpg.connect(bus.sandbox.status()["postgres"]["dsn"])
+    try:
+        with pytest.raises(asyncpg.PostgresError):
+            await session.execute("DELETE FROM ledger.content")
+    finally:
+        await session.close()
+
+
+async def test_consume_remembers_and_from_start_does_not(bus: Shell) -> None:
+    """What was printed does not come again; --from-start shows it all and leaves the place as it is."""
+    event = await bus.example("HashHit", "glimmerchat", "hotline-lowlands")
+    event_id = event["header"]["event_id"]
+    await bus.publish([event], "glimmerchat")
+    reader = ("consume", "--as", "hotline-lowlands")
+    assert event_id in [row["event_id"] for row in (await bus(*reader, "--from-start")).rows]
+    assert event_id in [row["event_id"] for row in (await bus(*reader)).rows]
+    assert (await bus(*reader)).out == ""
+    assert event_id in [row["event_id"] for row in (await bus(*reader, "--from-start", "--limit", "1000")).rows]
+
+
+async def test_fetched_is_told_to_the_issuer_once(bus: Shell) -> None:
+    """--ack fetched publishes one acknowledgement per event, which the trace shows, and none of acknowledgements."""
+    event = await bus.example("HashHit", "mirage-models", "police-isles")
+    event_id = event["header"]["event_id"]
+    await bus.publish([event], "mirage-models")
+    for _ in range(2):
+        assert (await bus("consume", "--as", "police-isles", "--from-start", "--ack", "fetched")).code == 0
+    traced = (await bus("audit", "trace", event_id, "-o", "json")).value
+    assert [(entry["type"], entry["issuer"]) for entry in traced["thread"]] == [
+        ("HashHit", "mirage-models"),
+        ("Acknowledgement", "police-isles"),
+    ]
+    assert [who["fetched"] is not None for who in traced["who"] if who["org"] == "police-isles"] == [True]
+    assert (await bus("consume", "--as", "mirage-models", "--ack", "fetched")).code == 0
+    assert len((await bus("audit", "trace", event_id, "-o", "json")).value["thread"]) == 2
+
+
+async def test_following_ends_with_130_and_loses_nothing(bus: Shell) -> None:
+    """Ctrl-C ends --follow cleanly; what came later is still there."""
+    child = await bus.start("consume", "--as", "police-north", "--follow")
+    assert child.stdout is not None
+    first, second = [await bus.example("HashHit", "tidewave", "police-north") for _ in range(2)]
+    await bus.publish([first], "tidewave")
+    line = json.loads(await asyncio.wait_for(child.stdout.readline(), 30))
+    assert line["event_id"] == first["header"]["event_id"]
+    child.send_signal(signal.SIGINT)
+    _, err = await child.communicate()
+    assert child.returncode == 130
+    assert b"Traceback" not in err
+    await bus.publish([second], "tidewave")
+    left = [row["event_id"] for row in (await bus("consume", "--as", "police-north")).rows]
+    assert left == [second["header"]["event_id"]]
+
+
+async def test_an_interrupted_publication_is_completed_by_the_next(bus: Shell) -> None:
+    """Ctrl-C in the middle of a file ends with 130; the same file again completes it, each event once."""
+    event = await bus.example("HashHit", "fernpost", "hotline-isles")
+    del event["header"]["event_id"]
+    lines = "".join(
+        json.dumps({**event, "body": {**event["body"], "context": {"surface": "upload", "media": "image", "count": n}}})
+        + "\n"
+        for n in range(3000)
+    ).encode()
+    child = await bus.start("publish", "-", "--as", "fernpost", "-o", "ndjson")
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(lines)
+    child.stdin.write_eof()
+    await asyncio.wait_for(child.stdout.readline(), 60)
+    child.send_signal(signal.SIGINT)
+    _, err = await child.communicate()
+    assert child.returncode == 130, err
+    done = await bus("publish", "-", "--as", "fernpost", "-o", "ndjson", stdin=lines.decode())
+    assert done.code == 0
+    ids = [row["event_id"] for row in done.rows]
+    assert len(ids) == len(set(ids)) == 3000
+    counts = await bus.sql(
+        "SELECT event_id, count(*) AS n FROM ledger.entry WHERE outcome = 1 AND event_id = ANY ($1::uuid[]) GROUP BY 1",
+        ids,
+    )
+    assert [row["n"] for row in counts] == [1] * 3000
+
+
+async def test_the_demonstration_counts_what_is_there(bus: Shell) -> None:
+    """On a sandbox that is up: its counts agree with SQL, a second run repeats the pages, and it is left up."""
+    for repeated in (0, 8):
+        [before] = await bus.sql("SELECT size FROM ledger.head")
+        ended = await bus("demo", "-o", "json")
+        assert ended.code == 0, ended.err
+        counts = ended.value
+        assert list(counts) == [
+            "published", "accepted", "repeated", "refused", "delivered", "ledger_size", "root", "seconds",
+        ]  # fmt: skip
+        assert counts["published"] == counts["accepted"] + counts["repeated"] + counts["refused"]
+        assert counts["repeated"] == repeated
+        [head] = await bus.sql("SELECT size, root FROM ledger.head")
+        assert (counts["ledger_size"], counts["root"]) == (head["size"], head["root"].hex())
+        assert head["size"] - before["size"] == counts["published"]
+        rows = await bus.sql(
+            "SELECT outcome, count(*) AS n FROM ledger.entry WHERE index >= $1 GROUP BY 1 ORDER BY 1", before["size"]
+        )
+        found = {row["outcome"]: row["n"] for row in rows}
+        assert found == {
+            code: counts[name] for code, name in ((1, "accepted"), (2, "repeated"), (3, "refused")) if counts[name]
+        }
+    assert {process["role"] for process in bus.sandbox.status()["processes"]} >= {
+        "kafka",
+        "postgres",
+        "notary",
+        "courier",
+    }

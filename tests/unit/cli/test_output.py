@@ -1,0 +1,101 @@
+"""Tables, JSON, NDJSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bus.cli.output import FORMS, RowWriter, print_rows, print_table
+
+COLUMNS = ("name", "n", "words")
+ROWS = [
+    {"name": "a", "n": 1, "words": ["x", "y"]},
+    {"name": "long name, with a comma", "n": None, "words": [], "more": 1},
+]
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"), [("json", "[]\n"), ("ndjson", ""), ("csv", "name,n,words\n"), ("table", "")]
+)
+def test_an_empty_list_is_empty_in_every_form(capsys, form: str, expected: str):
+    """No rows are ``[]`` in JSON, no line in NDJSON, and a head in CSV."""
+    print_rows([], COLUMNS, form)
+    assert capsys.readouterr().out == expected
+
+
+def test_json_is_one_value_on_one_line(capsys):
+    """Only the columns asked for, in their order."""
+    print_rows(ROWS, COLUMNS, "json")
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert json.loads(out) == [{"name": r["name"], "n": r["n"], "words": r["words"]} for r in ROWS]
+
+
+def test_ndjson_is_one_object_a_line(capsys):
+    """Each row stands alone."""
+    print_rows(ROWS, COLUMNS, "ndjson")
+    assert [json.loads(line)["n"] for line in capsys.readouterr().out.splitlines()] == [1, None]
+
+
+def test_csv_reads_back(capsys):
+    """Commas and nothing survive."""
+    print_rows(ROWS, COLUMNS, "csv")
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert rows == [["name", "n", "words"], ["a", "1", "x y"], ["long name, with a comma", "", ""]]
+
+
+def test_a_table_lines_up(capsys):
+    """Columns have their widths, numbers stand to the right, and no line ends in spaces."""
+    print_table(ROWS, COLUMNS)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "name                     n  words",
+        "a                        1  x y",
+        "long name, with a comma",
+    ]
+
+
+def test_an_envelope_holds_rows_and_counts(capsys):
+    """Publish's JSON is one object: the rows, then what is known at the end."""
+    with RowWriter("json", ("a",), envelope="rows") as writer:
+        writer.write({"a": 1})
+        writer.write({"a": 2})
+        writer.finish(total=2)
+    assert json.loads(capsys.readouterr().out) == {"rows": [{"a": 1}, {"a": 2}], "total": 2}
+
+
+def test_what_was_written_before_an_error_is_whole(capsys):
+    """JSON is closed even when the rows end in an error."""
+
+    def broken() -> Iterator[dict]:
+        yield {"a": 1}
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        print_rows(broken(), ("a",), "json")
+    assert json.loads(capsys.readouterr().out) == [{"a": 1}]
+
+
+@given(st.lists(st.fixed_dictionaries({"a": st.text(), "b": st.none() | st.integers() | st.booleans()})))
+def test_any_rows_survive_json(rows: list[dict]):
+    """JSON and NDJSON give back what was written."""
+    import contextlib
+
+    for form in ("json", "ndjson"):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            print_rows(rows, ("a", "b"), form)
+        text = out.getvalue()
+        found = json.loads(text) if form == "json" else [json.loads(line) for line in text.split("\n") if line]
+        assert found == rows
+
+
+def test_every_form_is_known():
+    """The forms are those of the design."""
+    assert FORMS == ("table", "json", "ndjson", "csv")

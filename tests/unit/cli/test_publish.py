@@ -1,0 +1,107 @@
+"""``bus publish`` and ``bus consume`` as far as no broker is needed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bus.events.examples import example
+
+PAGES = Path(__file__).resolve().parents[2] / "data" / "ncmec-hashsharing"
+
+
+def events(count: int) -> str:
+    """That many events, one a line."""
+    return "".join(
+        json.dumps(
+            example(
+                "HashHit", issuer="tidewave", audience=["hotline-north"], nations=["SE"], now_us=1_800_000_000_000_000
+            )
+        )
+        + "\n"
+        for _ in range(count)
+    )
+
+
+def test_check_reads_everything_and_sends_nothing(bus, stopped):
+    """--check needs no broker; it says how many events there are and what would be left out."""
+    result = bus("publish", "-", "--as", "tidewave", "--check", stdin=events(3))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "3 events could be published" in result.stderr
+    page = bus("publish", str(PAGES / "entries.xml"), "--format", "ncmec-hashes", "--as", "tidewave", "--check")
+    assert "2 events could be published" in page.stderr
+    assert "entries.xml, line 12: entry 42/image1: pdna must be 144 bytes" in page.stderr
+    assert "2 deleted entries were never published here" in page.stderr
+    assert list((stopped / "tmp").iterdir()) == []
+
+
+def test_a_broken_input_is_refused_before_the_broker_is_asked(bus, stopped):
+    """A bad line ends with 1 and its place, whether or not Kafka is up."""
+    assert stopped
+    result = bus("publish", "-", "--as", "tidewave", "-o", "ndjson", stdin=events(2) + "{}\n")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: standard input, line 3: type:")
+    assert "Nothing was published" in result.stderr
+
+
+@pytest.mark.parametrize("content", ["", "<a>", "[", '{"a":1,"a":2}'])
+@pytest.mark.parametrize("form", ["bus", "ncmec-hashes"])
+def test_no_input_crashes_it(bus, stopped, content: str, form: str):
+    """Whatever comes in, there is a sentence and exit code 1."""
+    assert stopped
+    result = bus("publish", "-", "--as", "tidewave", "--format", form, stdin=content)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Traceback" not in result.stderr
+
+
+def test_a_page_without_entries_publishes_nothing(bus, stopped):
+    """Nothing to say is no error, and an empty list in every form."""
+    assert stopped
+    args = ["publish", str(PAGES / "entries-no-data.xml"), "--format", "ncmec-hashes", "--as", "tidewave"]
+    result = bus(*args, "-o", "json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {
+        "events": [], "published": 0, "accepted": 0, "repeated": 0, "refused": 0, "unknown": 0,
+    }  # fmt: skip
+    assert bus(*args, "-o", "ndjson").stdout == ""
+
+
+def test_an_absent_broker_ends_with_5(bus, stopped):
+    """Unavailable is told apart from wrong."""
+    (stopped / "organisations" / "tidewave" / "keys.json").write_text("{}")
+    result = bus("publish", "-", "--as", "tidewave", stdin=events(2))
+    assert result.exit_code == 5, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["-", "--as", "nobody"], 2),
+        (["-"], 2),
+        (["nowhere.json", "--as", "tidewave"], 2),
+        (["-", "--as", "tidewave", "--to", "NOT AN ORG"], 2),
+        (["-", "--as", "tidewave", "--format", "mystery"], 2),
+    ],
+)
+def test_wrong_usage_ends_with_2(bus, stopped, args: list[str], code: int):
+    """Who, what and for whom must be right before anything is read."""
+    assert stopped
+    assert bus("publish", *args, stdin=events(1)).exit_code == code
+
+
+def test_who_acts_may_come_from_the_environment(bus, stopped, tmp_path: Path):
+    """BUS_AS names the organisation, and BUS_PROFILE its profile anywhere."""
+    profile = stopped / "organisations" / "tidewave" / "profile.toml"
+    assert bus("publish", "-", "--check", stdin=events(1), BUS_AS="tidewave").exit_code == 0
+    assert bus("publish", "-", "--check", stdin=events(1), BUS_PROFILE=str(profile)).exit_code == 0
+    assert bus("publish", "-", "--check", stdin=events(1), BUS_PROFILE=str(profile), BUS_AS="other").exit_code == 2
+    assert bus("publish", "-", "--check", "--to", "clearing-house", stdin=events(1), BUS_AS="tidewave").exit_code == 0
+
+
+@pytest.mark.parametrize("args", [["--as", "nobody"], [], ["--ack", "loudly"]])
+def test_consume_wants_to_know_whose_inbox(bus, stopped, args: list[str]):
+    """Without an organisation there is no inbox."""
+    assert stopped
+    assert bus("consume", *args).exit_code == 2

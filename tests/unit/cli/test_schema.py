@@ -1,0 +1,72 @@
+"""``bus schema``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bus.events.registry import all_schemas
+
+
+def test_list_names_every_release(bus):
+    """Each released schema is a row."""
+    rows = json.loads(bus("schema", "list", "-o", "json").stdout)
+    assert [(row["id"], row["type"]) for row in rows] == [(info.id, info.name) for info in all_schemas()]
+    assert all(len(row["fingerprint"]) == 64 for row in rows)
+
+
+def test_show_gives_fields_and_schema(bus):
+    """A type is shown by its fields, or by the Avro that was released."""
+    table = bus("schema", "show", "HashHit").stdout
+    assert "body.match.distance" in table
+    assert "if kind is near" in table
+    found = json.loads(bus("schema", "show", "20", "-o", "json").stdout)
+    assert found["schema"]["name"] == found["type"] == "HashHit"
+
+
+@pytest.mark.parametrize("name", ["Hashhit", "99", "99999999999"])
+def test_an_unknown_type_is_a_usage_error(bus, name: str):
+    """What is not there ends with 2."""
+    result = bus("schema", "show", name)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("info", [i for i in all_schemas() if i.kind == "event"], ids=lambda i: i.name)
+def test_an_example_of_each_type_is_one_object_with_an_id(bus, info):
+    """Every type and step has an example that ``bus publish`` could take."""
+    for step in info.steps:
+        result = bus("schema", "example", info.name, "--as", "acme", "--to", "other", "--nation", "SE", "--step", step)
+        assert result.exit_code == 0, result.stderr
+        event = json.loads(result.stdout)
+        assert event["type"] == info.name
+        assert event["header"]["step"] == step
+        assert event["header"]["event_id"]
+
+
+def test_examples_are_fresh(bus):
+    """Two examples are two events."""
+    ids = {
+        json.loads(bus("schema", "example", "HashHit", "--as", "a-b", "--to", "c-d", "--nation", "SE").stdout)[
+            "header"
+        ]["event_id"]
+        for _ in range(3)
+    }
+    assert len(ids) == 3
+
+
+def test_the_profile_says_what_is_not_given(bus, stopped):
+    """Nation and audience come from the profile."""
+    assert stopped
+    event = json.loads(bus("schema", "example", "HashHit", "--as", "tidewave").stdout)
+    assert event["header"]["audience"] == ["hotline-north"]
+    assert event["header"]["audit_nations"] == ["SE"]
+
+
+@pytest.mark.parametrize(
+    "args", [["--as", "nobody"], [], ["--as", "acme", "--nation", "SE"], ["--as", "tidewave", "--to", "NO"]]
+)
+def test_what_is_missing_is_a_usage_error(bus, stopped, args: list[str]):
+    """Nobody to say it, or nobody to hear it, ends with 2."""
+    assert stopped
+    assert bus("schema", "example", "HashHit", *args).exit_code == 2
