@@ -18,7 +18,7 @@ from msgspec import Struct, field
 from bus.events.codec import encode_decision
 from bus.events.types import Decision, Header, ReceiptItem, Recipient
 from bus.hub.intake import Candidate, check, parse
-from bus.hub.subjects import note, subject_of
+from bus.hub.subjects import follow, standing_of, subject_of
 from bus.kafka.records import Record
 from bus.ledger.store import Accepted, Rows
 from bus.policy import Claim, Policy, decide
@@ -219,8 +219,8 @@ class _Builder:
             self._refused(candidate, (verdict.refusal, *_alternatives(verdict.allowed)))
 
     def _issuer_of(self, event_id: bytes) -> str | None:
-        known = self.accepted.get(event_id)
-        return None if known is None or known.standing is None else known.standing.issuer
+        known = standing_of(self.accepted.get(event_id))
+        return None if known is None else known.issuer
 
     def _accept(self, candidate: Candidate, recipients: Sequence[tuple[str, bool, str]]) -> None:
         decoded, signature = candidate.decoded, candidate.signature
@@ -239,10 +239,10 @@ class _Builder:
         rows.content.append((index, body, value[decoded.body_end :], None, None, None))
         thread = UUID(header.thread)
         rows.accepted.append((UUID(header.event_id), index, candidate.commitment, thread, header.lane))
-        stood = Accepted(index, candidate.commitment, header.thread, header.lane)
-        step = note(decoded.info, header, decoded.body, stood, self.accepted)
-        if step is not None:
-            rows.step.append(step)
+        stands = Accepted(index, candidate.commitment, header.thread, header.lane, None, decoded)
+        self.accepted[header.event_id] = stands
+        if header.about is not None:
+            rows.step += follow(decoded.info, header, stands, self.accepted)
         if decoded.info.directory:
             self.state.directory = self.state.directory.apply(decoded.info, header, decoded.body, index)
             self.built.directory_changed = True

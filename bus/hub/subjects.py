@@ -15,7 +15,7 @@ from asyncpg.pgproto.pgproto import UUID
 
 from bus.errors import Malformed
 from bus.events import registry
-from bus.events.codec import decode_body
+from bus.events.codec import Decoded, decode_body
 from bus.events.lifecycle import LIFECYCLES, START, Lifecycle
 from bus.events.registry import SchemaInfo
 from bus.events.types import Header, Viewed
@@ -47,15 +47,15 @@ def subject_of(info: SchemaInfo, header: Header, accepted: dict[bytes, Accepted]
     about = accepted.get(header.about) if header.about is not None else None
     if about is None:
         return None
-    standing = about.standing
+    standing = standing_of(about)
     if standing is None:
         return Subject(about.thread, about.lane)
     life = LIFECYCLES[info.name]
-    root = accepted.get(standing.subject, about).standing or standing
+    root = standing_of(accepted.get(standing.subject)) or standing
     key = _runs_on(life, header, standing)
     if key is None:
         return Subject(about.thread, about.lane, standing.issuer, viewed=root.viewed)
-    on = (accepted[key].standing if key in accepted else None) or standing
+    on = standing_of(accepted.get(key)) or standing
     main, own = _last(life, header, on)
     return Subject(about.thread, about.lane, standing.issuer, on.issuer, on.addressee, main, own, root.viewed)
 
@@ -89,26 +89,38 @@ def _line(life: Lifecycle, header: Header, *, each: bool) -> str:
 # --- noting -----------------------------------------------------------------------------------------------------------
 
 
-def note(info: SchemaInfo, header: Header, body: Any, stands: Accepted, accepted: dict[bytes, Accepted]) -> Row | None:
-    """Add an event to ``accepted``, and say the row that keeps it if it follows another.
+def standing_of(accepted: Accepted | None) -> Standing | None:
+    """Where an accepted event stands, if it is known; one of this flush opened a subject unless it was noted."""
+    if accepted is None:
+        return None
+    if accepted.standing is None and accepted.told is not None:
+        info, header, body, *_ = accepted.told
+        viewed = body.viewed if info.name in VIEWED_TYPES else None
+        accepted.standing = Standing(info.name, header.issuer, header.step, header.addressee, header.event_id, viewed)
+    return accepted.standing
+
+
+def follow(info: SchemaInfo, header: Header, stands: Accepted, accepted: dict[bytes, Accepted]) -> tuple[Row, ...]:
+    """Note an accepted event that is about another.
 
     Args:
         info: its schema.
         header: its header.
-        body: its body.
-        stands: its place in the ledger, without ``standing``.
-        accepted: grows by this event; the subject that it follows moves on.
+        stands: its place in the ledger.
+        accepted: what is known; the subject that it follows moves on.
+
+    Returns:
+        The row that keeps it; none if it opens a subject of its own.
     """
-    about = accepted.get(header.about) if header.about is not None else None
-    viewed = body.viewed if info.name in VIEWED_TYPES else None
+    own, about = standing_of(stands), standing_of(accepted.get(header.about or b""))
+    if own is None or about is None or about is own:
+        return ()
     life = LIFECYCLES[info.name]
-    key = None if about is None or about.standing is None else _runs_on(life, header, about.standing)
-    own = Standing(info.name, header.issuer, header.step, header.addressee, key or header.event_id)
-    accepted[header.event_id] = Accepted(stands.index, stands.commitment, stands.thread, stands.lane, own)
+    key = _runs_on(life, header, about)
     if key is None:
-        own.viewed = viewed
-        return None
-    on = accepted[key].standing if key in accepted else None
+        return ()
+    viewed, own.subject, own.viewed = own.viewed, key, None
+    on = standing_of(accepted.get(key))
     step = life.steps[header.step]
     line = _line(life, header, each=step.each)
     states = on is not None and viewed is not None and on.viewed is None
@@ -117,17 +129,17 @@ def note(info: SchemaInfo, header: Header, body: Any, stands: Accepted, accepted
         if not step.keeps:
             on.steps = on.steps or {}
             on.steps[info.name, line] = header.step
-    return (stands.index, UUID(key), info.name, line, None if step.keeps else header.step, states)
+    return ((stands.index, UUID(key), info.name, line, None if step.keeps else header.step, states),)
 
 
-def replay(events: Iterable[tuple[int, SchemaInfo, Header, Any]]) -> list[Row]:
-    """The rows again from accepted events in ledger order: (index, schema, header, body)."""
+def replay(events: Iterable[tuple[int, Decoded]]) -> list[Row]:
+    """The rows again from accepted events in ledger order."""
     accepted: dict[bytes, Accepted] = {}
     rows: list[Row] = []
-    for index, info, header, body in events:
-        row = note(info, header, body, Accepted(index, b"", header.thread, header.lane), accepted)
-        if row is not None:
-            rows.append(row)
+    for index, event in events:
+        header = event.header
+        stands = accepted[header.event_id] = Accepted(index, b"", header.thread, header.lane, None, event)
+        rows += follow(event.info, header, stands, accepted)
     return rows
 
 

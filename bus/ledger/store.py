@@ -17,6 +17,7 @@ from asyncpg.pgproto.pgproto import UUID
 from msgspec import Struct, field
 
 from bus.errors import HeadMoved, LedgerError, Unavailable
+from bus.events.codec import Decoded
 from bus.events.types import Viewed
 from bus.ledger.sql import QUERIES
 from bus.tlog import Frontier
@@ -70,14 +71,19 @@ class Standing(Struct, gc=False):
     steps: dict[tuple[str, str], str] | None = None
 
 
-class Accepted(Struct, frozen=True, gc=False):
-    """What is known of an event id that was accepted; ``standing`` where an event is about it."""
+class Accepted(Struct, gc=False):
+    """What is known of an event id that was accepted.
+
+    ``standing`` is there where another event is about it; ``told`` is the event itself if it is of the same flush,
+    so that its standing can be made when it is asked for.
+    """
 
     index: int
     commitment: bytes
     thread: bytes
     lane: str
     standing: Standing | None = None
+    told: Decoded | None = None
 
 
 class Rows(Struct):

@@ -107,7 +107,7 @@ def decide(claim: Claim, directory: Directory, subject: Subject | None, policy: 
         The verdict; it never raises on any event that decodes.
     """
     case = _Case(claim, directory, subject, policy, now_us)
-    for rule in _RULES:
+    for rule in _RULES_OF_NOTICES if claim.info.name == "TakedownNotice" else _RULES:
         refusal = rule(case)
         if refusal is not None:
             return Verdict(refusal)
@@ -232,23 +232,18 @@ def _known_audience(case: _Case) -> str | None:
     return None
 
 
-def _agreement_open(case: _Case) -> str | None:
-    """Sealed content needs a key for each recipient: an agreement has none yet."""
-    claim = case.claim
-    named = claim.header.audience[0][0] == "@"
-    return "agreement-sealed" if named and claim.sealed is not None else None
-
-
 def _legal_basis(case: _Case) -> str | None:
     return None if case.policy.legal_basis.fullmatch(case.claim.header.legal_basis) else "legal-basis"
 
 
 def _wraps(case: _Case) -> str | None:
-    """Sealed content is wrapped for exactly the audience, each by a key that is current."""
+    """Sealed content is wrapped for exactly the audience, each by a key that is current; an agreement has none yet."""
     claim = case.claim
     sealed = claim.sealed
     if sealed is None:
         return None
+    if claim.header.audience[0][0] == "@":
+        return "agreement-sealed"
     if sealed.suite != DIRECT_SUITE or sealed.audience_key_id is not None:
         return "wraps-mismatch"
     audience = claim.header.audience
@@ -277,8 +272,6 @@ def _governed(case: _Case) -> str | None:
 def _one_addressee(case: _Case) -> str | None:
     """A notice names exactly one addressee, who hears it, and the same from first to last."""
     header, subject = case.claim.header, case.subject
-    if case.claim.info.name != "TakedownNotice":
-        return None
     addressee = header.addressee
     if subject is not None and subject.addressee not in {None, addressee}:
         return "one-addressee"
@@ -288,44 +281,40 @@ def _one_addressee(case: _Case) -> str | None:
     return None if any(one is not None and addressee in one.members for one in found) else "one-addressee"
 
 
-def _own_to_supersede(case: _Case) -> str | None:
-    """One organisation's verdict never overwrites another's."""
-    return None if case.claim.supersedes_of in {None, case.claim.header.issuer} else "supersedes-foreign"
-
-
-def _viewed_unchanged(case: _Case) -> str | None:
-    """Who viewed the file before it was reported is a legal fact: copied as it is, or not at all."""
-    subject = case.subject
+def _unchanged(case: _Case) -> str | None:
+    """Nobody overwrites another's verdict, and who viewed the file is copied as it is, or not at all."""
+    claim, subject = case.claim, case.subject
+    if claim.supersedes_of is not None and claim.supersedes_of != claim.header.issuer:
+        return "supersedes-foreign"
     if subject is None or subject.viewed is None:
         return None
-    viewed = getattr(case.claim.body, "viewed", None)
+    viewed = getattr(claim.body, "viewed", None)
     return None if viewed is None or viewed == subject.viewed else "viewed-changed"
 
 
 def _step(case: _Case) -> Denied | None:
     """The step must follow from the subject's last one, and be the issuer's to take."""
     claim, subject = case.claim, case.subject
-    header = claim.header
-    life = LIFECYCLES[claim.info.name]
+    header, name = claim.header, claim.info.name
     organisation = case.directory.organisation(header.issuer)
     roles = () if organisation is None else organisation.roles
-    keeps_elsewhere = claim.info.name == "HashListing" and claim.body.source_list is not None
+    keeps_elsewhere = name == "HashListing" and claim.body.source_list is not None
     if subject is None:
-        opener = _opener(roles)
-        return check(life, header.step, opener | {"keeper"} if keeps_elsewhere else opener, START, START)
+        return _opening_step(name, header.step, roles, keeps_elsewhere)
     actor = {"any", "keeper", *roles} if keeps_elsewhere else {"any", *roles}
     actor.add("owner" if subject.owner in {None, header.issuer} else "other")
     if subject.addressee in {None, header.issuer}:
         actor.add("addressee")
     if subject.issuer in {None, header.issuer}:
         actor.add("target")
-    return check(life, header.step, actor, subject.main, subject.own)
+    return check(LIFECYCLES[name], header.step, actor, subject.main, subject.own)
 
 
 @lru_cache(maxsize=4096)
-def _opener(roles: tuple[str, ...]) -> frozenset[str]:
-    """Who is about nothing, or about what this log does not know, stands in every relation to it but one."""
-    return frozenset((*roles, "any", "owner", "addressee", "target"))
+def _opening_step(name: str, step: str, roles: tuple[str, ...], keeps_elsewhere: bool) -> Denied | None:
+    """Who is about nothing, or about what this log does not know, stands in every relation to it but ``other``."""
+    actor = {"any", "owner", "addressee", "target", *roles, *(("keeper",) if keeps_elsewhere else ())}
+    return check(LIFECYCLES[name], step, actor, START, START)
 
 
 _RULES: tuple[Callable[[_Case], str | None], ...] = (
@@ -338,9 +327,7 @@ _RULES: tuple[Callable[[_Case], str | None], ...] = (
     _known_audience,
     _lane_and_thread,
     _legal_basis,
-    _agreement_open,
     _wraps,
-    _one_addressee,
-    _own_to_supersede,
-    _viewed_unchanged,
+    _unchanged,
 )
+_RULES_OF_NOTICES = (*_RULES, _one_addressee)
