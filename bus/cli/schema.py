@@ -23,6 +23,7 @@ _LAZY = {
     "list": ("bus.cli.schema:list_schemas", "Every released type, with its steps."),
     "show": ("bus.cli.schema:show", "A type's fields, or its Avro schema."),
     "example": ("bus.cli.schema:example", "One valid event of a type, as JSON."),
+    "check": ("bus.cli.schema_check:check", "Whether the events of a file hold."),
 }
 
 
@@ -32,7 +33,7 @@ bus schema show HashHit
 bus schema example HashHit --as ORG --to ORG
 """)  # fmt: skip
 def schema() -> None:
-    """The vocabulary: list it, show a type, print an example."""
+    """The vocabulary: list it, show a type, print an example, check a file."""
 
 
 @command("list", examples="""
