@@ -58,8 +58,8 @@ class Tree(msgspec.Struct):
     """Number of the first tile of level 0 that was read."""
     roots: list[bytes]
     """The roots of all whole tiles of level 0."""
-    edge: tuple[bytes, ...] = ()
-    """The right edge behind them."""
+    signed: dict[int, bytes] = {}
+    """The root of every checkpoint that is kept, by its size."""
 
     @property
     def size(self) -> int:
@@ -111,6 +111,7 @@ class _Verifier:
         if claims:
             self.report.passed("consistency", f"{len(claims)} earlier checkpoints are beginnings of this tree")
         self._dates([*claims, self.claim])
+        self.tree.signed = {one.size: one.root for one in [*claims, self.claim]}
         return self.tree
 
     # --- checkpoints -------------------------------------------------------------------------------------------
@@ -219,8 +220,6 @@ class _Verifier:
             while edge is not None and (edge.size - 1) // WIDTH == number:
                 self.edges[edge.size] = edge
                 self.roots[edge.size] = _fold(self.frontier, edge.hashes)
-                if edge.size == self.claim.size:
-                    self.tree.edge = edge.hashes if edge.size % WIDTH else ()
                 edge = next(edges)
             if root is not None:
                 self.frontier = self.frontier.append(root)
