@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,10 @@ from bus.kafka.records import Outgoing
 from bus.kafka.writer import Writer
 from bus.sandbox import broker, outfit
 from bus.sandbox.home import Home
-from bus.sandbox.lifecycle import Sandbox
+from bus.sandbox.lifecycle import HUB_ROLES, Sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "bench"
-HUB_ROLES = ("courier", "notary")
 _KAFKA_JAR = re.compile(r"kafka-server-(?P<version>[0-9.]+)\.jar")
 _FILLED_AT_ONCE = 2000
 
@@ -57,6 +56,16 @@ class Ground(Struct, frozen=True):
         """The one whole number that a query finds."""
         found: Any = await self.db.fetchval(query, *values)
         return int(found)
+
+    async def start_hub(self, environment: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        """Start every role of the hub, the notary last: when it begins to read, all others wait for it.
+
+        Args:
+            environment: additions to the environment of each role.
+        """
+        added = environment or {}
+        for role in (*(one for one in HUB_ROLES if one != "notary"), "notary"):
+            await self.sandbox.start(role, env=added.get(role))
 
     async def settle(self) -> None:
         """Write what is dirty now, so that no checkpoint of what came before falls into a timed run."""

@@ -44,7 +44,7 @@ class _Waits(Struct):
 
 async def steady(ground: Ground, stream: Stream, load: Load) -> Latency:
     """One publisher at a steady rate, the hub otherwise idle."""
-    await _hub_up(ground)
+    await ground.start_hub()
     async with _publisher(ground, stream, load) as publisher:
         await _drive(publisher, stream, load.per_s, WARM_S)
         waits = await _drive(publisher, stream, load.per_s, load.seconds)
@@ -61,9 +61,8 @@ async def under_flood(ground: Ground, streams: Sequence[Stream], urgent: Stream,
     await ground.fill(make(streams, "small", flood))
     await ground.settle()
     target = await ground.number("SELECT size FROM ledger.head") + flood
-    await ground.sandbox.start("courier")
     async with _publisher(ground, urgent, load) as publisher:
-        await ground.sandbox.start("notary")
+        await ground.start_hub()
         tasks: list[asyncio.Task[None]] = []
         waits = _Waits()
         begun = asyncio.get_running_loop().time()
@@ -79,11 +78,6 @@ async def under_flood(ground: Ground, streams: Sequence[Stream], urgent: Stream,
     if during == 0:
         raise RoundError("the flood ended before an urgent event was answered")
     return latency("urgent lane under a bulk flood", load.per_s, waits.answered[:during], waits.late[:during])
-
-
-async def _hub_up(ground: Ground) -> None:
-    for role in ("courier", "notary"):
-        await ground.sandbox.start(role)
 
 
 def _publisher(ground: Ground, stream: Stream, load: Load) -> Publisher:

@@ -22,10 +22,14 @@ from bench.report import Pass, Round, Throughput
 from bench.watch import Cost, RoundError, Watch, read_all
 from bus.events.names import in_topic, out_topic
 from bus.kafka.records import Outgoing
+from bus.sandbox.lifecycle import HUB_ROLES
 
 OUTBOXES = [out_topic(issuer) for issuer, _ in STREAMS]
 INBOXES = [in_topic(recipient) for _, recipient in STREAMS]
 ROUTES = {f"bench.{out}": f"bench.{inbox}" for out, inbox in zip(OUTBOXES, INBOXES, strict=True)}
+
+WARM_UP = 20_000
+"""Records of the round that is not counted: Kafka's virtual machine compiles itself for long."""
 
 Say = Callable[[str], None]
 Environment = Mapping[str, Mapping[str, str]]
@@ -40,7 +44,7 @@ async def throughput(
     done: list[Round] = []
     sizes: list[tuple[int, int]] = []
     for number in range(rounds + 1):
-        count = events if number else min(events, 4000)
+        count = events if number else WARM_UP
         records = make(streams, kind, count)
         sizes.append((round(mean(map(value_size, records))), round(mean(map(whole_size, records)))))
         found = Round(count, await bare_pass(ground, records), await bus_pass(ground, records))
@@ -135,16 +139,14 @@ async def bus_pass(ground: Ground, records: Sequence[Outgoing], environment: Env
     Raises:
         RoundError: they did not all arrive in the ledger and in the inboxes, once.
     """
-    env = environment or {}
     await ground.stop_hub()
     async with Watch(ground, INBOXES) as watch:
         starts, size = await watch.ends(), await watch.head()
         await ground.fill(records)
         await ground.settle()
-        await ground.sandbox.start("courier", env=env.get("courier"))
-        await ground.sandbox.start("notary", env=env.get("notary"))
+        await ground.start_hub(environment)
         begun = _written(ground.ready_file("notary")) or time.time()
-        pids = {role: ground.sandbox.pid(role) or 0 for role in ("notary", "courier")}
+        pids = {role: ground.sandbox.pid(role) or 0 for role in HUB_ROLES}
         cost, done = _cost(ground, pids), await watch.head() - size
         target = size + len(records)
         arrived = await watch.until(len(records), starts, target, timeout_s=_patience(len(records)))

@@ -27,8 +27,10 @@ bus audit show 42
 bus audit trace 0199f3c0-0000-7000-8000-000000000000
 bus audit stats -o json
 bus audit prove 42 -o 42.evidence
+bus audit verify
 """, lazy={
     "prove": ("bus.cli.prove:prove", "Make evidence that verifies with no network and no database."),
+    "verify": ("bus.cli.verify:verify", "Verify the whole log, or keep and verify a mirror of it."),
 })  # fmt: skip
 def audit() -> None:
     """Ask the ledger: what was said, who knew, what was refused.

@@ -15,7 +15,7 @@ from bus.cli.output import print_json
 from bus.cli.who import profile_of
 
 if TYPE_CHECKING:
-    from bus.partner import Delivery, Profile, Publisher
+    from bus.partner import Delivery, LogAlarm, Profile, Publisher
 
 ACKS = ("none", "fetched")
 CHECK_FAILED = 3
@@ -40,7 +40,8 @@ def consume(as_org: str | None, follow: bool, from_start: bool, ack: str, limit:
     """Print what is addressed to an organisation, as NDJSON; the urgent lane first.
 
     What was printed does not come again, unless --from-start is given. Each record's signature, ledger entry and
-    number are checked: exit code 3 if one does not hold or a number is missing.
+    number are checked, and that the published log has it, where the profile says where that is: exit code 3 if one
+    does not hold or a number is missing.
     """
     from bus.cli.runtime import run
 
@@ -53,7 +54,9 @@ async def _consume(profile: Profile, *, follow: bool, from_start: bool, ack: str
     count = wrong = 0
     async with AsyncExitStack() as stack:
         acks = await stack.enter_async_context(_acknowledging(profile, ack))
-        subscriber = await stack.enter_async_context(Subscriber(profile, from_start=from_start, follow=follow))
+        subscriber = await stack.enter_async_context(
+            Subscriber(profile, from_start=from_start, follow=follow, on_alarm=_log_alarm)
+        )
         async for delivery in subscriber:
             print_json(line(delivery))
             sys.stdout.flush()
@@ -61,8 +64,9 @@ async def _consume(profile: Profile, *, follow: bool, from_start: bool, ack: str
             await acks.put(delivery)
             count += 1
             if count == limit:
+                await subscriber.look_into_log()
                 break
-    return CHECK_FAILED if wrong else 0
+    return CHECK_FAILED if wrong or subscriber.alarms else 0
 
 
 def line(delivery: Delivery) -> dict[str, Any]:
@@ -93,6 +97,11 @@ def _alarm(delivery: Delivery) -> bool:
     if delivery.status == "needs-upgrade":
         say(f"{place} needs a newer version of safeguard-bus", colour="yellow")
     return bool(delivery.missing) or delivery.status == "invalid"
+
+
+def _log_alarm(alarm: LogAlarm) -> None:
+    """Say loudly what the published log does not bear out, when it is found."""
+    say(f"ALARM: {alarm.kind}: {alarm.message}", colour="red")
 
 
 class _Acks:

@@ -36,6 +36,10 @@ IDLE_MIN_S = 0.01
 IDLE_MAX_S = 0.1
 RETRY_PARKED_S = 5.0
 
+SESSION = {"plan_cache_mode": "force_generic_plan", "max_parallel_workers_per_gather": "0"}
+"""It reads short ranges by index, always in the same way. What the planner makes of the moment's statistics instead
+(parallel workers, scans of whole tables) costs two to five times as much, and is thought out anew each time."""
+
 
 class Courier:
     """One lane's courier, from starting to the first doubt."""
@@ -58,7 +62,7 @@ class Courier:
             self._config.kafka, f"hub-courier-{self._lane}", transactional_id=f"hub.courier.{self._lane}"
         ) as writer:
             cursor = (await read_cursors(self._config.kafka, f"hub-cursor-{self._lane}")).get(self._lane, Cursor())
-            connection = await connect(self._config.courier_dsn, "courier")
+            connection = await connect(self._config.courier_dsn, "courier", SESSION)
             try:
                 await self._check(connection, cursor)
                 self._log.info("courier.started", index=cursor.index, parked=sorted(cursor.parked))

@@ -45,6 +45,8 @@ CHUNK = 4096
 EVERY_S = 1.0
 """A checkpoint at most each second, and none without growth …"""
 RENEW_S = 60.0
+RETRY_S = 5.0
+"""How soon a checkpoint without a quorum is taken to the witnesses again."""
 """… except each minute, so that the newest carries a fresh time of its witnesses."""
 KEEP_COSIGNATURE_S = 30.0
 """A cosignature that comes later is thrown away: its time would say that entries were added later than they were."""
@@ -63,7 +65,7 @@ class LogPublisher:
         self._key = load_key(self._folder / "log.key", config.origin)
         self._policy = load_policy(self._folder / "policy")
         self._witnessed: dict[str, int] = {}
-        self._renewed_at = 0.0
+        self._renew_at = 0.0
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -113,7 +115,7 @@ class LogPublisher:
     async def _publish(self, connection: Any, session: aiohttp.ClientSession, edge: RightEdge) -> None:
         """Tiles, then the signature, then the witnesses; nothing if nothing has grown and the newest is fresh."""
         head = await connection.fetchrow(QUERIES["committed"])
-        fresh = time.monotonic() - self._renewed_at < RENEW_S
+        fresh = time.monotonic() < self._renew_at
         if head["size"] == 0 or (head["size"] == edge.size and fresh):
             return
         while edge.size < head["size"]:
@@ -122,8 +124,8 @@ class LogPublisher:
             raise LedgerError(f"the entries do not lead to the head's root at size {edge.size}: nothing is published")
         note = await self._sign(Checkpoint(self._origin, edge.size, edge.frontier.root()))
         await connection.execute(QUERIES["save_checkpoint"], edge.size, note.encode())
-        await self._witness(connection, session, note, edge.size)
-        self._renewed_at = time.monotonic()
+        public = await self._witness(connection, session, note, edge.size)
+        self._renew_at = time.monotonic() + (RENEW_S if public else RETRY_S)
 
     async def _grow(self, connection: Any, edge: RightEdge, size: int) -> None:
         rows = await connection.fetch(QUERIES["leaves"], edge.size, size)
@@ -152,14 +154,14 @@ class LogPublisher:
 
     # --- witnesses ---------------------------------------------------------------------------------------------
 
-    async def _witness(self, connection: Any, session: aiohttp.ClientSession, note: Note, size: int) -> None:
-        """Ask every witness of the policy; a checkpoint with a quorum becomes the public one."""
+    async def _witness(self, connection: Any, session: aiohttp.ClientSession, note: Note, size: int) -> bool:
+        """Ask every witness of the policy; a checkpoint with a quorum becomes the public one, which is the answer."""
         begun = time.monotonic()
         asked = [self._ask(session, witness, note, size) for witness in self._policy.witnesses if witness.url]
         answers = [line for lines in await asyncio.gather(*asked) for line in lines]
         if time.monotonic() - begun > KEEP_COSIGNATURE_S:
             log.warning("publisher.cosignatures_late", size=size)
-            return
+            return False
         cosigned = note.with_signatures(answers)
         judgement = self._policy.judge(cosigned)
         for found in judgement.cosigned:
@@ -167,9 +169,10 @@ class LogPublisher:
             await connection.execute(QUERIES["save_cosignature"], size, found.witness.name, line.encode())
         if not judgement.has_quorum:
             log.warning("publisher.no_quorum", size=size, cosigned=len(judgement.cosigned))
-            return
+            return False
         await asyncio.to_thread(self._keep, "checkpoint", size, cosigned)
         log.debug("publisher.published", size=size, cosigned=len(judgement.cosigned))
+        return True
 
     async def _ask(
         self, session: aiohttp.ClientSession, witness: Witness, note: Note, size: int

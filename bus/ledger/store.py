@@ -8,7 +8,7 @@ whose reply was lost may have happened.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -111,12 +111,11 @@ def reachable_error(error: BaseException) -> bool:
     return isinstance(error, OSError | asyncpg.InterfaceError) or state[:2] in {"08", "25", "53", "57"}
 
 
-async def connect(dsn: str, application: str) -> asyncpg.Connection:
-    """A session, or :class:`Unavailable` with what to look at."""
+async def connect(dsn: str, application: str, settings: Mapping[str, str] | None = None) -> asyncpg.Connection:
+    """A session, or :class:`Unavailable` with what to look at. ``settings`` are the session's own."""
+    named = {"application_name": f"safeguard-{application}", **(settings or {})}
     try:
-        return await asyncpg.connect(
-            dsn, timeout=10, command_timeout=30, server_settings={"application_name": f"safeguard-{application}"}
-        )
+        return await asyncpg.connect(dsn, timeout=10, command_timeout=30, server_settings=named)
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         raise Unavailable(f"Postgres cannot be reached by the {application}: {type(error).__name__}") from error
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bus.partner.compose import Draft
     from bus.partner.delivery import Delivery
     from bus.partner.journal import Item, ItemState, Journal
+    from bus.partner.logwatch import LogAlarm
     from bus.partner.outcome import Outcome
     from bus.partner.profile import Profile
     from bus.partner.publisher import Publisher
@@ -25,6 +26,7 @@ __all__ = [
     "ItemState",
     "Journal",
     "KafkaTransport",
+    "LogAlarm",
     "Outcome",
     "Profile",
     "Publisher",
@@ -39,6 +41,7 @@ _HOME = {
     "ItemState": "journal",
     "Journal": "journal",
     "KafkaTransport": "transport",
+    "LogAlarm": "logwatch",
     "Outcome": "outcome",
     "Profile": "profile",
     "Publisher": "publisher",

@@ -20,8 +20,11 @@ from bus.partner.delivery import Delivery, open_checked
 from bus.partner.inbox import UNKNOWN_KEY, Checked, Checker
 from bus.partner.journal import Journal
 from bus.partner.known import DirectoryReader
+from bus.partner.logmemory import Seen
+from bus.partner.logwatch import LogWatch
 from bus.partner.profile import Profile
 from bus.partner.transport import Reads
+from bus.tlog.tree import leaf_hash
 from bus.trust.keys import KeyRing
 
 log: Any = structlog.get_logger("bus.partner")
@@ -38,13 +41,20 @@ class Opener:
     """Checks and opens records, and remembers in the journal what later events may be about."""
 
     def __init__(
-        self, profile: Profile, keys: KeyRing, directory: DirectoryReader, journal: Journal, thread: Executor
+        self,
+        profile: Profile,
+        keys: KeyRing,
+        directory: DirectoryReader,
+        journal: Journal,
+        thread: Executor,
+        watch: LogWatch | None = None,
     ) -> None:
         self._origin = profile.origin
         self._keys = keys
         self._directory = directory
         self._journal = journal
         self._thread = thread
+        self._watch = watch
         self._checker = Checker(profile.origin, profile.hub_key)
 
     async def open(self, records: Sequence[Record], lane: str, mark: Mark) -> list[Delivery]:
@@ -57,11 +67,19 @@ class Opener:
         if any(one.problem == UNKNOWN_KEY for one in found):
             await self._directory.refresh()
             found = self._checker.check(records, self._directory.directory)
-        headers = [one.decoded.header for one in found if one.decoded is not None]
-        if headers:
-            subjects = [(header.event_id, header.thread, header.lane) for header in headers]
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.remember, subjects)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._remember, found)
         return [self._delivery(one, lane, mark) for one in found]
+
+    def _remember(self, found: Sequence[Checked]) -> None:
+        """Keep what later events may be about, and what the published log must have, in one transaction."""
+        headers = [one.decoded.header for one in found if one.decoded is not None]
+        leaves = [one.arrival for one in found if one.arrival is not None] if self._watch is not None else []
+        if not headers and not leaves:
+            return
+        with self._journal.batch():
+            self._journal.remember([(header.event_id, header.thread, header.lane) for header in headers])
+            if self._watch is not None:
+                self._watch.note([Seen(one.index, leaf_hash(one.leaf.encode())) for one in leaves])
 
     def _delivery(self, checked: Checked, lane: str, mark: Mark) -> Delivery:
         opened = open_checked(checked, self._keys, self._origin)

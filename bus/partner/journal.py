@@ -11,6 +11,9 @@ event      event that was published: the exact value and bus-signature, where it
 item       item of another system's format: the event that last spoke of it, and the step it was at
 subject    event that was published or consumed: its thread and lane, for events that will be ``about`` it
 done       delivery handled ahead of an earlier one that is not, per consumer group and lane
+log_leaf   entry delivered and not yet found in the published log (bus.partner.logmemory, as the next two)
+log_head   log: the newest checkpoint that was verified
+log_alarm  proof that the log does not hold, with the checkpoint that shows it
 =========  ===================================================================================================
 """
 
@@ -28,13 +31,13 @@ from msgspec import Struct
 
 from bus.errors import IdConflict, Unavailable, UsageError
 
-VERSION = 1
+VERSION = 2
 BUSY_TIMEOUT_S = 30.0
 UNKNOWN = "unknown"
 STANDING = frozenset({"accepted", "repeated"})
 """Outcomes that say the event stands in the ledger."""
 
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE event (
   place INTEGER PRIMARY KEY, event_id BLOB NOT NULL UNIQUE,
   content BLOB NOT NULL, topic TEXT NOT NULL, thread BLOB NOT NULL,
@@ -51,6 +54,18 @@ CREATE TABLE done (
   consumer TEXT NOT NULL, lane TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (consumer, lane, seq)
 ) WITHOUT ROWID;
 """
+_SECOND = """
+CREATE TABLE log_leaf (
+  origin TEXT NOT NULL, entry INTEGER NOT NULL, leaf_hash BLOB NOT NULL,
+  seen_us INTEGER NOT NULL, alarmed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (origin, entry, leaf_hash)
+) WITHOUT ROWID;
+CREATE TABLE log_head (origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL, note BLOB NOT NULL);
+CREATE TABLE log_alarm (
+  origin TEXT NOT NULL, kind TEXT NOT NULL, entry INTEGER NOT NULL, hash BLOB NOT NULL,
+  note BLOB NOT NULL, time_us INTEGER NOT NULL, PRIMARY KEY (origin, kind, entry, hash)
+);
+"""
+_SCHEMAS = (_FIRST, _SECOND)
 
 _COLUMNS = "event_id, content, topic, thread, value, signature, outcome, entry, first_entry, reasons, time_us"
 _INSERT = "INSERT INTO event (event_id, content, topic, thread, value, signature) VALUES (?, ?, ?, ?, ?, ?)"
@@ -173,7 +188,7 @@ class Journal:
         Raises:
             IdConflict: an id is already here. Look first, in the same :meth:`batch`.
         """
-        with self._transaction():
+        with self.transaction():
             try:
                 self._db.executemany(
                     _INSERT, [(e.event_id, e.content, e.topic, e.thread, e.value, e.signature) for e in events]
@@ -188,7 +203,7 @@ class Journal:
 
     def find(self, event_id: bytes) -> KeptEvent | None:
         """The event of this id, if this organisation published it."""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM event WHERE event_id = ?", (event_id,))  # noqa: S608
+        rows = self.rows(f"SELECT {_COLUMNS} FROM event WHERE event_id = ?", (event_id,))  # noqa: S608
         return _kept(rows[0]) if rows else None
 
     def check(self, event_id: bytes, content: bytes) -> KeptEvent | None:
@@ -204,7 +219,7 @@ class Journal:
 
     def unsettled(self, after: int = 0, limit: int = 256) -> list[tuple[int, KeptEvent]]:
         """Events without a receipt yet, in the order of their keeping, each with its place for the next call."""
-        rows = self._rows(
+        rows = self.rows(
             f"SELECT {_COLUMNS}, place FROM event "  # noqa: S608
             "WHERE outcome = 'unknown' AND place > ? ORDER BY place LIMIT ?",
             (after, limit),
@@ -213,7 +228,7 @@ class Journal:
 
     def settle(self, outcomes: Iterable[Settled]) -> None:
         """Write down what receipts said. An event that stands in the ledger is not talked out of it again."""
-        with self._transaction():
+        with self.transaction():
             self._db.executemany(
                 _SETTLE,
                 [(o.event_id, o.outcome, o.index, o.first_index, " ".join(o.reasons), o.time_us) for o in outcomes],
@@ -221,13 +236,13 @@ class Journal:
 
     def counts(self) -> dict[str, int]:
         """How many events there are of each last outcome."""
-        return dict(self._rows("SELECT outcome, count(*) FROM event GROUP BY outcome ORDER BY outcome"))
+        return dict(self.rows("SELECT outcome, count(*) FROM event GROUP BY outcome ORDER BY outcome"))
 
     # -- items and subjects --------------------------------------------------------------------------------------
 
     def item(self, item: Item) -> ItemState | None:
         """What was last said of an item, whatever step it is at now."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT event_id, step, content, outcome FROM item JOIN event USING (event_id) "
             "WHERE format = ? AND source = ? AND key = ?",
             (item.format, item.source, item.key),
@@ -236,19 +251,19 @@ class Journal:
 
     def remember(self, subjects: Sequence[tuple[bytes, bytes, str]]) -> None:
         """Keep the (event id, thread, lane) of events that later ones may be about."""
-        with self._transaction():
+        with self.transaction():
             self._db.executemany("INSERT OR IGNORE INTO subject VALUES (?, ?, ?)", subjects)
 
     def subject(self, event_id: bytes) -> tuple[bytes, str] | None:
         """The thread and lane of an event that was published or consumed here."""
-        rows = self._rows("SELECT thread, lane FROM subject WHERE event_id = ?", (event_id,))
+        rows = self.rows("SELECT thread, lane FROM subject WHERE event_id = ?", (event_id,))
         return rows[0] if rows else None
 
     # -- deliveries ----------------------------------------------------------------------------------------------
 
     def mark_done(self, consumer: str, lane: str, *, below: int, ahead: Iterable[int]) -> None:
         """Say which deliveries of a lane are handled: all numbers up to ``below``, and some ahead of it."""
-        with self._transaction():
+        with self.transaction():
             self._db.execute("DELETE FROM done WHERE consumer = ? AND lane = ? AND seq <= ?", (consumer, lane, below))
             self._db.executemany(
                 "INSERT OR IGNORE INTO done VALUES (?, ?, ?)", [(consumer, lane, seq) for seq in ahead]
@@ -256,17 +271,24 @@ class Journal:
 
     def done_ahead(self, consumer: str, lane: str) -> frozenset[int]:
         """The numbers that :meth:`mark_done` was told as handled ahead."""
-        rows = self._rows("SELECT seq FROM done WHERE consumer = ? AND lane = ?", (consumer, lane))
+        rows = self.rows("SELECT seq FROM done WHERE consumer = ? AND lane = ?", (consumer, lane))
         return frozenset(seq for (seq,) in rows)
 
-    # -- inside --------------------------------------------------------------------------------------------------
+    # -- for tables that others look after -----------------------------------------------------------------------
 
-    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        """What a query finds."""
         with _guarded(self.path):
             return self._db.execute(query, values).fetchall()
 
+    def change(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute a statement for each row of values."""
+        with self.transaction():
+            self._db.executemany(statement, rows)
+
     @contextlib.contextmanager
-    def _transaction(self) -> Generator[None]:
+    def transaction(self) -> Generator[None]:
+        """The :meth:`batch` that is open, or one of its own."""
         if self._db.in_transaction:
             yield
         else:
@@ -301,8 +323,8 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
         raise UsageError(
             f"journal {path} was written by a newer version", hint="Upgrade safeguard-bus on this machine."
         )
-    if version == 0:
-        for statement in _SCHEMA.split(";"):
+    if version < VERSION:
+        for statement in ";".join(_SCHEMAS[version:]).split(";"):
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -23,6 +23,11 @@
     [journal]
     home = "../.."                          # the journal is <home>/journal/<organisation>.db
 
+    [log]                                   # optional: see that what comes is in the published log
+    url = "https://log.example.org"         # or file:///…
+    policy = "policy"                       # whose checkpoints to believe (c2sp.org/tlog-policy)
+    within_s = 60                           # how late the log may be
+
     [defaults]                              # what a file of events cannot know
     audience = ["police-west"]
     retain_days = 365
@@ -49,6 +54,7 @@ _ORGANISATION = re.compile(r"[a-z][a-z0-9-]{1,30}")
 _NATION = re.compile(r"[A-Z]{2}")
 _ORIGIN = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
 _HEX32 = re.compile(r"[0-9a-f]{64}")
+_LOG_URL = re.compile(r"(https?|file)://\S+")
 _ANY = re.compile(r".+")
 
 HOME_VARIABLE = "BUS_HOME"
@@ -56,10 +62,22 @@ PROFILE_VARIABLE = "BUS_PROFILE"
 DEFAULT_HOME = ".bus"
 
 
+WITHIN_S = 60.0
+
+
+class LogSettings(Struct, frozen=True):
+    """Where the log is published, whose checkpoints are believed, and how late it may be, in seconds."""
+
+    url: str
+    policy_file: Path
+    within_s: float = WITHIN_S
+
+
 class Profile(Struct, frozen=True):
     """One organisation's way to the bus.
 
-    ``defaults`` holds header fields in their JSON form; ``audience`` and ``retain_days`` stand apart.
+    ``defaults`` holds header fields in their JSON form; ``audience`` and ``retain_days`` stand apart. Without ``log``
+    a subscriber does not look into the published log.
     """
 
     organisation: str
@@ -78,6 +96,7 @@ class Profile(Struct, frozen=True):
     audience: tuple[str, ...] | None = None
     retain_days: int | None = None
     path: Path | None = None
+    log: LogSettings | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -120,6 +139,7 @@ class Profile(Struct, frozen=True):
             retain_days=defaults.days("retain_days"),
             defaults=defaults.rest(),
             path=file,
+            log=_log_settings(top.section("log"), file.parent),
         )
 
     @classmethod
@@ -176,6 +196,17 @@ class Profile(Struct, frozen=True):
         )
 
 
+def _log_settings(table: _Section, beside: Path) -> LogSettings | None:
+    """The table ``[log]``, or None where there is none."""
+    if table.is_empty:
+        return None
+    return LogSettings(
+        url=table.text("url", pattern=_LOG_URL),
+        policy_file=beside / table.text("policy"),
+        within_s=table.seconds("within_s", WITHIN_S),
+    )
+
+
 class _Section:
     """One table of the file: takes entries out and says which is wrong."""
 
@@ -215,6 +246,18 @@ class _Section:
         if found is not None and (type(found) is not int or not 0 < found <= 36_525):
             raise self._wrong(key, "must be a whole number of days")
         return found
+
+    def seconds(self, key: str, default: float) -> float:
+        found = self.take(key)
+        if found is None:
+            return default
+        if type(found) not in {int, float} or not 0 < found <= 86_400:
+            raise self._wrong(key, "must be a number of seconds, at most a day")
+        return float(found)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._entries
 
     def rest(self) -> Mapping[str, Any]:
         return self._entries

@@ -2,28 +2,33 @@
 
 Deliveries come at least once: what the handler has not said ``done`` of comes again after a restart. The urgent
 lane goes first. Nothing that arrives ends the loop: a record that does not hold, is of an unknown schema or came
-without its content is a delivery too, and says so.
+without its content is a delivery too, and says so. What came is looked for in the published log, if the profile says
+where that is; what does not hold there is an alarm beside the deliveries.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
 import structlog
 
-from bus.errors import BusError, Unavailable, UsageError
+from bus.errors import BusError, CheckFailed, Unavailable, UsageError
 from bus.events.names import LANES, in_topic
 from bus.partner.bookmark import Bookmark
 from bus.partner.delivery import Delivery
 from bus.partner.inlane import InLane, Opener
 from bus.partner.journal import Journal
 from bus.partner.known import DirectoryReader
+from bus.partner.logmemory import LogMemory
+from bus.partner.logsource import LogSource
+from bus.partner.logwatch import LogAlarm, LogWatch, load_policy
 from bus.partner.profile import Profile
 from bus.partner.transport import KafkaTransport, Transport
 from bus.trust.keys import KeyRing
@@ -31,6 +36,8 @@ from bus.trust.keys import KeyRing
 log: Any = structlog.get_logger("bus.partner")
 
 COMMIT_S = 1.0
+LOOK_S = 5.0
+"""How long the end of the inboxes may wait for a last look into the log."""
 
 
 class Subscriber:
@@ -45,6 +52,8 @@ class Subscriber:
             without a further ACL. Each process that consumes gets every delivery.
         keys: the organisation's keys; by default those of the profile's key file.
         transport: how to reach a broker; by default Kafka as the profile says.
+        strict: raise CheckFailed instead of going on after an alarm of the log.
+        on_alarm: told of each alarm of the log when it arises.
     """
 
     def __init__(
@@ -57,6 +66,8 @@ class Subscriber:
         group: str | None = None,
         keys: KeyRing | None = None,
         transport: Transport | None = None,
+        strict: bool = False,
+        on_alarm: Callable[[LogAlarm], None] | None = None,
     ) -> None:
         if not lanes or set(lanes) - set(LANES) or len(set(lanes)) != len(lanes):
             raise UsageError(f"the lanes are {' and '.join(LANES)}, each at most once")
@@ -67,6 +78,9 @@ class Subscriber:
         self._group = group or profile.organisation
         self._keys = keys
         self._transport = transport
+        self._strict = strict
+        self._on_alarm = on_alarm
+        self._watch: LogWatch | None = None
         self._stack = AsyncExitStack()
         self._lanes: list[InLane] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -90,7 +104,8 @@ class Subscriber:
         journal = stack.enter_context(Journal(profile.journal_file))
         thread = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="bus-journal"))
         directory = await stack.enter_async_context(DirectoryReader(profile, transport, client_id))
-        opener = Opener(profile, keys, directory, journal, thread)
+        self._watch = await self._watching(stack, journal, thread)
+        opener = Opener(profile, keys, directory, journal, thread, self._watch)
         for name in self._names:
             topic = in_topic(profile.organisation, name)
             if self._from_start:
@@ -105,6 +120,30 @@ class Subscriber:
         stack.push_async_callback(self._stop)
         self._committed_at = asyncio.get_running_loop().time()
         self._tasks = [asyncio.create_task(self._watched(lane)) for lane in self._lanes]
+        if self._watch is not None:
+            self._tasks.append(asyncio.create_task(self._watch.run()))
+
+    async def _watching(self, stack: AsyncExitStack, journal: Journal, thread: Executor) -> LogWatch | None:
+        """What looks into the published log, if the profile says where it is."""
+        settings = self._profile.log
+        if settings is None:
+            return None
+        policy = load_policy(settings.policy_file)
+        source = await stack.enter_async_context(LogSource(settings.url))
+        return LogWatch(
+            self._profile.origin,
+            policy,
+            source.fetch,
+            LogMemory(journal, self._profile.origin),
+            thread,
+            within_s=settings.within_s,
+            on_alarm=self._alarmed,
+        )
+
+    def _alarmed(self, alarm: LogAlarm) -> None:
+        self._news.set()
+        if self._on_alarm is not None:
+            self._on_alarm(alarm)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -133,16 +172,42 @@ class Subscriber:
             self._error = self._error or BusError(f"the subscriber failed: {type(error).__name__}")
         self._news.set()
 
+    # -- the published log ---------------------------------------------------------------------------------------
+
+    @property
+    def alarms(self) -> tuple[LogAlarm, ...]:
+        """What of the published log does not hold, so far; empty where the profile does not say where it is."""
+        return () if self._watch is None else self._watch.alarms
+
+    async def look_into_log(self) -> tuple[LogAlarm, ...]:
+        """Look into the published log now, for a few seconds at most, instead of when it is due; all alarms so far.
+
+        Entries that are too new to stand there are looked for again, by the next subscriber if this one ends.
+        """
+        if self._watch is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._watch.look()
+        return self.alarms
+
+    def _stop_if_strict(self) -> None:
+        if self._strict and self.alarms:
+            alarm = self.alarms[0]
+            raise CheckFailed(alarm.message, hint="See docs/log-check.md before anything that came is relied on.")
+
     # -- hearing -------------------------------------------------------------------------------------------------
 
     async def __aiter__(self) -> AsyncIterator[Delivery]:
         while True:
+            self._stop_if_strict()
             delivery = next((found for lane in self._lanes if (found := lane.take()) is not None), None)
             if delivery is not None:
                 yield delivery
             elif self._error is not None:
                 raise self._error
             elif all(lane.ended for lane in self._lanes):
+                await self.look_into_log()
+                self._stop_if_strict()
                 return
             else:
                 await self._wait()

@@ -28,7 +28,7 @@ from msgspec import Struct
 
 from bus.errors import SandboxError
 
-_FOLDERS = ("kafka", "postgres", "hub", "publisher", "organisations", "journal", "logs", "jars", "tmp")
+_FOLDERS = ("kafka", "postgres", "hub", "publisher", "witnesses", "organisations", "journal", "logs", "jars", "tmp")
 _FILES = ("sandbox.json", "lock")
 _UNFIT = re.compile(r"""["'`,:;\\*\x00-\x1f]""")
 _LOCK_TIMEOUT_S = 120.0

@@ -19,15 +19,17 @@ from bus.errors import SandboxError
 from bus.hub import topics
 from bus.kafka.connection import Connection
 from bus.ledger.migrate import migrate
-from bus.sandbox import broker, database, java, outfit, ports, processes
+from bus.sandbox import broker, database, java, outfit, ports, processes, witnesses
 from bus.sandbox.home import Home, secret
 from bus.sandbox.processes import Identity, Role
 from bus.sandbox.state import State, published
+from bus.sandbox.witnesses import Witness
 from bus.sandbox.world import HUB
 
 HUB_ROLES = ("notary", "courier", "publisher")
 ROLES = ("kafka", "postgres", *HUB_ROLES)
-_STOP_ORDER = ("courier", "publisher", "notary", "postgres", "kafka")
+WITNESS_ROLES = tuple(witness.role for witness in witnesses.WITNESSES)
+_STOP_ORDER = ("courier", "publisher", *WITNESS_ROLES, "notary", "postgres", "kafka")
 _HUB_READY_TIMEOUT_S = 60.0
 
 Say = Callable[[str], None]
@@ -66,7 +68,11 @@ class Sandbox:
             state = State.load(self.home) or await self._first_state()
             passwords = outfit.prepare(self.home, state.ports)
             state.save(self.home)
-            await _together(self._bring_kafka(state, passwords), self._bring_postgres(state))
+            await _together(
+                self._bring_kafka(state, passwords),
+                self._bring_postgres(state),
+                *(self._bring_witness(state, witness) for witness in witnesses.WITNESSES),
+            )
             await _together(*(self._bring_hub(state, name) for name in HUB_ROLES))
             await self._found(state)
 
@@ -100,7 +106,7 @@ class Sandbox:
             for name, identity in running
             if identity is not None
         ]
-        keys = ("kafka", "postgres", "log", "processes", "organisations")
+        keys = ("kafka", "postgres", "log", "witnesses", "processes", "organisations")
         return {key: facts[key] for key in keys}
 
     def pid(self, role: str) -> int | None:
@@ -161,6 +167,8 @@ class Sandbox:
             return broker.role(self.home)
         if name == "postgres":
             return database.role(self.home)
+        if name in WITNESS_ROLES:
+            return _witness_role(self.home, name)
         return _hub_role(self.home, name)
 
     def _find(self, state: State | None, name: str) -> Identity | None:
@@ -221,6 +229,22 @@ class Sandbox:
         self._report(name, None, identity, was_up, begun)
         return identity
 
+    async def _bring_witness(self, state: State, witness: Witness) -> None:
+        begun, identity, name = time.monotonic(), self._find(state, witness.role), witness.role
+        was_up, ready = identity is not None, self.home.tmp / f"{name}.ready"
+        if identity is None:
+            await ports.require_free(name, state.ports[name])
+            ready.unlink(missing_ok=True)
+            arguments = witnesses.arguments(self.home, witness, state.ports[name])
+            command = [sys.executable, "-m", "bus", *arguments, "--ready-file", str(ready)]
+            identity = self._start(state, name, command)
+
+        async def is_ready() -> bool:
+            return ready.is_file()
+
+        await processes.wait_until(self._role(name), identity, is_ready, timeout_s=_HUB_READY_TIMEOUT_S)
+        self._report(name, state.ports[name], identity, was_up, begun)
+
     async def _found(self, state: State) -> None:
         if state.founded:
             return
@@ -264,6 +288,18 @@ def _hub_role(home: Home, name: str) -> Role:
         return line[3 : 3 + len(arguments)] == arguments and line[1:3] == ["-m", "bus"]
 
     return Role(name, home.hub, home.log(name), owns, stop_timeout_s=15)
+
+
+def _witness_role(home: Home, name: str) -> Role:
+    witness = next(witness for witness in witnesses.WITNESSES if witness.role == name)
+    place = witnesses.folder(home, witness).folder
+    beginning = ["witness", "run", "--dir", str(place)]
+
+    def owns(process: psutil.Process) -> bool:
+        line = process.cmdline()
+        return line[3 : 3 + len(beginning)] == beginning and line[1:3] == ["-m", "bus"]
+
+    return Role(name, place, home.log(name), owns, stop_timeout_s=15)
 
 
 async def _together(*parts: Awaitable[Any]) -> None:

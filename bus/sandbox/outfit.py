@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from bus.hub.logkey import load_key
 from bus.paths import ops_dir
-from bus.sandbox import database
+from bus.sandbox import database, witnesses
 from bus.sandbox.home import Home, make_private, secret, write_private
 from bus.sandbox.world import HUB, ORIGIN, WORLD, Organisation, header_defaults
 from bus.trust.keys import KeyRing, SigningKey
@@ -71,11 +71,10 @@ def _prepare_hub(home: Home, ports: Mapping[str, int]) -> KeyRing:
 
 
 def _prepare_publisher(home: Home, ports: Mapping[str, int]) -> None:
-    """The log's key, and a policy without witnesses: each nation adds its own."""
-    key = load_key(home.publisher / "log.key", ORIGIN)
-    policy = home.publisher / "policy"
-    if not policy.is_file():
-        write_private(policy, f"log {key.verifier.encode()} http://127.0.0.1:{ports['log']}\nquorum none\n")
+    """The log's key, the witnesses that cosign it, and the policy that names them."""
+    key = load_key(home.publisher / "log.key", ORIGIN).verifier
+    witnesses.prepare(home, key)
+    _write(home.publisher / "policy", witnesses.policy(home, key, ports))
 
 
 def _keys(path: Path, *, sealing: bool = True) -> KeyRing:
@@ -129,6 +128,7 @@ def _profile(organisation: Organisation, hub_key: SigningKey, ports: Mapping[str
         "kafka": _kafka_table(ports, organisation.id, f"{folder}password"),
         "keys": {"file": f"{folder}keys.json"},
         "journal": {"home": "../.."},
+        "log": {"url": f"http://127.0.0.1:{ports['log']}", "policy": "../../publisher/policy"},
         "defaults": {
             **audience,
             "retain_days": _HUB_RETAIN_DAYS if is_hub else _RETAIN_DAYS,

@@ -12,14 +12,15 @@ import msgspec
 from msgspec import Struct
 
 from bus.errors import SandboxError
-from bus.sandbox import broker, database, ports
+from bus.sandbox import broker, database, ports, witnesses
 from bus.sandbox.home import Home, write_private
 from bus.sandbox.outfit import profile
 from bus.sandbox.processes import Identity
+from bus.sandbox.witnesses import WITNESSES
 from bus.sandbox.world import ORIGIN, WORLD
 
 VERSION = 1
-_PORTS = ("kafka", "controller", "postgres", "log")
+_PORTS = ("kafka", "controller", "postgres", "log", *(witness.role for witness in WITNESSES))
 
 
 class State(Struct, kw_only=True):
@@ -83,6 +84,7 @@ def published(home: Home, port_of: dict[str, int]) -> dict[str, Any]:
             "admin_dsn": database.dsn(home, postgres, database.SUPERUSER),
         },
         "log": _log(home, port_of["log"]),
+        "witnesses": witnesses.published(home, port_of),
         "organisations": {
             organisation.id: {
                 "name": organisation.name,

@@ -156,6 +156,9 @@ class Directory(msgspec.Struct, frozen=True):
 
     def is_current(self, key: KeyEntry, at_us: int) -> bool:
         """Whether a sealing key counts as its organisation's own at that time."""
+        newest = self.sealing.get(key.org, (None,))[-1]
+        if newest is key and key.starts_us <= at_us and key.is_valid(at_us):
+            return True  # as it nearly always is; this is asked of every event
         return key in self.sealing_keys(key.org, at_us)
 
     def conflict(self, info: Named, body: Any) -> str | None:

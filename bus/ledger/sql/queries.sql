@@ -88,9 +88,8 @@ SELECT n, hash FROM ledger.subtree WHERE n >= $1 AND n < $2 ORDER BY n;
 
 -- deliverable --
 -- What the courier needs of the entries of one lane, in order, below the committed head.
-SELECT entry.index, entry.leaf, entry.leaf_hash, entry.schema_id, entry.event_id, entry.issuer, entry.step, entry.thread,
-       record.header, record.decision, record.bus_signature, content.index AS content_index, content.body,
-       content.sealed
+SELECT entry.index, entry.leaf, entry.leaf_hash, entry.schema_id, record.header, record.decision, record.bus_signature,
+       content.index AS content_index, content.body, content.sealed
 FROM ledger.entry
 JOIN ledger.record USING (index)
 LEFT JOIN ledger.content USING (index)

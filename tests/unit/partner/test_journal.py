@@ -22,7 +22,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from msgspec import structs
 
 from bus.errors import IdConflict, Unavailable, UsageError
-from bus.partner.journal import Item, Journal, KeptEvent, NewEvent, Settled
+from bus.partner.journal import VERSION, Item, Journal, KeptEvent, NewEvent, Settled
 
 
 def event(number: int, *, content: bytes = b"", lane: str = "bulk", item: Item | None = None) -> NewEvent:
@@ -143,8 +143,8 @@ def test_only_the_owner_can_read_it(path: Path) -> None:
 def test_commits_are_durable_before_the_send(path: Path) -> None:
     """The connection asks for a write-ahead log that is synced at every commit."""
     with Journal(path) as journal:
-        assert journal._rows("PRAGMA journal_mode") == [("wal",)]
-        assert journal._rows("PRAGMA synchronous") == [(2,)]
+        assert journal.rows("PRAGMA journal_mode") == [("wal",)]
+        assert journal.rows("PRAGMA synchronous") == [(2,)]
 
 
 def test_a_file_that_is_no_journal_is_named(path: Path) -> None:
@@ -163,6 +163,20 @@ def test_a_journal_of_a_newer_version_is_left_alone(path: Path) -> None:
     db.close()
     with pytest.raises(UsageError, match="newer version"):
         Journal(path)
+
+
+def test_a_journal_of_the_first_version_gets_what_is_new(path: Path) -> None:
+    """What stands in an older journal stays, and the tables of the log's check are added."""
+    with Journal(path) as journal:
+        journal.keep([event(1)])
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for table in ("log_leaf", "log_head", "log_alarm"):
+            db.execute(f"DROP TABLE {table}")
+        db.execute("PRAGMA user_version = 1")
+    with Journal(path) as journal:
+        assert journal.find(event(1).event_id) == as_kept(event(1))
+        assert journal.rows("SELECT count(*) FROM log_leaf") == [(0,)]
+        assert journal.rows("PRAGMA user_version") == [(VERSION,)]
 
 
 def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bus.errors import UsageError
-from bus.partner.profile import Profile
+from bus.partner.profile import LogSettings, Profile
 
 TEXT = f"""
 organisation = "hotline-north"
@@ -53,6 +53,17 @@ def test_a_profile_holds_what_its_file_says(home: Path) -> None:
     assert profile.audience == ("hotline-south", "police-west")
     assert profile.retain_days == 90
     assert profile.defaults == {"compartment": "csam", "handling": {"tlp": "AMBER"}}
+    assert profile.log is None
+
+
+def test_the_log_and_whom_to_believe_may_be_named(home: Path) -> None:
+    """The policy is a file beside the profile, and the log may be a minute late unless the profile says otherwise."""
+    file = home / "organisations/hotline-north/profile.toml"
+    named = f'{TEXT}[log]\nurl = "https://log.example.org"\npolicy = "policy"\n'
+    file.write_text(named)
+    assert Profile.load(file).log == LogSettings("https://log.example.org", file.parent / "policy", 60.0)
+    file.write_text(f"{named}within_s = 5\n")
+    assert Profile.load(file).log == LogSettings("https://log.example.org", file.parent / "policy", 5.0)
 
 
 def test_the_connection_has_the_password_and_never_shows_it(home: Path) -> None:
@@ -101,6 +112,11 @@ def test_an_unknown_organisation_is_told_who_is_known(home: Path) -> None:
         ('["police-west", "hotline-south", "police-west"]', '"police-west"', r"\[defaults\] audience"),
         ("retain_days = 90", "retain_days = -1", r"\[defaults\] retain_days"),
         ("[hub]", "[hub", "not TOML"),
+        ("[hub]", '[log]\nurl = "https://a.example"\n[hub]', r"\[log\] policy is missing"),
+        ("[hub]", '[log]\npolicy = "p"\n[hub]', r"\[log\] url is missing"),
+        ("[hub]", '[log]\nurl = "gopher://a"\npolicy = "p"\n[hub]', r"\[log\] url"),
+        ("[hub]", '[log]\nurl = "file:///a"\npolicy = "p"\nwithin_s = 0\n[hub]', r"\[log\] within_s"),
+        ("[hub]", '[log]\nurl = "file:///a"\npolicy = "p"\nwithin_s = true\n[hub]', r"\[log\] within_s"),
     ],
 )
 def test_a_wrong_entry_is_named(home: Path, old: str, new: str, place: str) -> None:

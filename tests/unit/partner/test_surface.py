@@ -24,6 +24,7 @@ def test_every_public_name_is_there(package: str) -> None:
     [
         ("bus.partner.Profile", {"sqlite3", "fastavro", "cryptography.hazmat.primitives.hpke"}),
         ("bus.partner.Journal", {"aiokafka", "fastavro"}),
+        ("bus.partner.Subscriber", {"aiohttp", "asyncpg"}),
         ("bus.testing.ManualClock", {"aiokafka", "asyncpg", "sqlite3"}),
     ],
 )

@@ -16,9 +16,17 @@ from bus.sandbox.home import Home
 from bus.sandbox.processes import Identity
 from bus.sandbox.state import State
 from bus.sandbox.world import HUB, ORIGIN, WORLD
+from bus.tlog.policy import Policy
 from bus.trust.keys import KeyRing
 
-PORTS = {"kafka": 20_001, "controller": 20_002, "postgres": 20_003, "log": 20_004}
+PORTS = {
+    "kafka": 20_001,
+    "controller": 20_002,
+    "postgres": 20_003,
+    "log": 20_004,
+    "witness-isles": 20_005,
+    "witness-north": 20_006,
+}
 
 
 @pytest.fixture
@@ -77,6 +85,8 @@ def test_every_profile_loads_and_its_files_are_there(home: Home) -> None:
         assert profile.connection().bootstrap == "127.0.0.1:20001"
         assert profile.connection().password
         KeyRing.load(profile.key_file)
+        assert profile.log is not None
+        assert Policy.parse(profile.log.policy_file.read_bytes()).logs[0].url == profile.log.url
 
 
 def test_the_hub_reads_its_configuration(home: Home) -> None:

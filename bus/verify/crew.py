@@ -1,0 +1,66 @@
+"""Several processes that walk over a tree's tiles side by side; their parts come back in order."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
+from multiprocessing import get_context
+from typing import Final
+
+from bus.tlog.tile import WIDTH
+from bus.verify.folder import Folder
+from bus.verify.scan import Part, Task, scan
+
+TILES: Final = 64
+"""A task's tiles: 16,384 entries, some 40 ms of work."""
+_ALONE: Final = 16 * TILES
+"""Below so many tiles it is not worth starting processes."""
+_AHEAD: Final = 4
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    with suppress(AttributeError):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def tasks(folder: Folder, first: int, size: int, root: bytes, wanted: Sequence[int]) -> Iterator[Task]:
+    """The tree's tiles from number ``first`` on, cut into tasks.
+
+    Args:
+        folder: where the files are.
+        first: number of the first tile of level 0.
+        size: of the tree.
+        root: that its checkpoint says.
+        wanted: sizes at which the right edge is wanted, ascending.
+    """
+    end = (size + WIDTH - 1) // WIDTH
+    sizes = deque(one for one in wanted if one > first * WIDTH)
+    for at in range(first, end, TILES):
+        count = min(TILES, end - at)
+        mine: list[int] = []
+        while sizes and sizes[0] <= (at + count) * WIDTH:
+            mine.append(sizes.popleft())
+        yield Task(folder, at, count, size, root, tuple(mine))
+
+
+def walk(work: Sequence[Task], jobs: int) -> Iterator[Part]:
+    """The parts of tasks, in order; whoever stops reading stops the work."""
+    if jobs < 2 or sum(task.count for task in work) < _ALONE:
+        yield from map(scan, work)
+        return
+    pool = ProcessPoolExecutor(min(jobs, len(work)), mp_context=get_context("spawn"))
+    try:
+        waiting: deque[Future[Part]] = deque()
+        for task in work:
+            waiting.append(pool.submit(scan, task))
+            if len(waiting) > jobs * _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

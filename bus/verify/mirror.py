@@ -1,0 +1,189 @@
+"""An auditor's own copy of a log: fetched once, grown since, verified whole each time, by nobody's word.
+
+::
+
+    <dir>/checkpoint          the newest that was verified
+    <dir>/checkpoints/<size>  every one that was verified
+    <dir>/tile/…              as the log serves them (c2sp.org/tlog-tiles)
+    <dir>/rejected/…          checkpoints that were signed and do not fit: proof against the log
+
+A file appears whole or not at all, so that an interrupted run goes on where it was. A checkpoint is kept only once
+everything under it has been verified and continues every one that was kept before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from bus.errors import Malformed, Unavailable
+from bus.tlog.bundle import Bundle, new_bundles
+from bus.tlog.policy import Policy
+from bus.tlog.tile import WIDTH, Tile, tiles_of
+from bus.tlog.tree import HASH_SIZE
+from bus.verify.claims import Claim, newest, sizes
+from bus.verify.fault import Fault, Wrong
+from bus.verify.folder import Folder
+from bus.verify.published import Progress, Subject, silent, verify_files
+from bus.verify.report import Report
+from bus.verify.source import Source, open_source
+
+_AT_ONCE: Final = 16
+_BATCH: Final = 512
+Wanted = Tile | Bundle
+
+
+async def fetch(where: str, folder: Path, policy: Policy, *, progress: Progress = silent) -> Claim:
+    """Bring a mirror up to the newest checkpoint of its log, without verifying the files yet.
+
+    Args:
+        where: URL or folder of the log.
+        folder: the mirror.
+        policy: which checkpoints are believed.
+        progress: told how many files have come, and of how many.
+
+    Raises:
+        Wrong: the newest checkpoint is not to be believed, the log was rolled back, or a file is missing or broken.
+        Unavailable: the log cannot be reached.
+    """
+    async with open_source(where) as source:
+        claim = newest(await source.get("checkpoint"), policy, f"{where.rstrip('/')}/checkpoint")
+        _not_rolled_back(folder, claim)
+        wanted = [one for one in _files(claim.size) if not _is_there(folder, one)]
+        progress(0, len(wanted))
+        for at in range(0, len(wanted), _BATCH):
+            await _fetch_some(source, folder, wanted[at : at + _BATCH])
+            progress(min(at + _BATCH, len(wanted)), len(wanted))
+    return claim
+
+
+def verify_mirror(
+    folder: Path, claim: Claim, policy: Policy, report: Report, *, since: bytes | None, jobs: int, progress: Progress
+) -> None:
+    """Verify a mirror under a checkpoint that was fetched, and keep that checkpoint if all is well.
+
+    Raises:
+        Wrong: the first thing that is wrong; a broken file is set aside, so that the next run fetches it again.
+    """
+    subject = Subject(folder, folder / "checkpoints", policy, since, claim.data)
+    try:
+        verify_files(subject, report, jobs=jobs, progress=progress)
+    except Wrong as wrong:
+        _set_aside(folder, claim, wrong.fault)
+        raise
+    keep(folder / "checkpoints" / str(claim.size), claim.data)
+    keep(folder / "checkpoint", claim.data)
+    _prune(folder, claim.size)
+
+
+def keep(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_bytes(data)
+    draft.replace(path)
+
+
+def _not_rolled_back(folder: Path, claim: Claim) -> None:
+    kept = max(sizes(folder / "checkpoints"), default=0)
+    if claim.size >= kept:
+        return
+    _reject(folder, claim)
+    sentence = (
+        f"The log was rolled back: this mirror holds its signed checkpoint of {kept} entries, and now the log "
+        f"shows one of {claim.size}."
+    )
+    raise Fault("rolled-back", sentence, claim.size, "checkpoint").raised()
+
+
+def _files(size: int) -> Iterator[Wanted]:
+    yield from tiles_of(size)
+    yield from new_bundles(0, size)
+
+
+def _is_there(folder: Path, one: Wanted) -> bool:
+    return os.path.exists(f"{folder}/{one.path}") or (  # noqa: PTH110 - asked for every file of the log
+        one.width < WIDTH and os.path.exists(f"{folder}/{_whole(one).path}")  # noqa: PTH110
+    )
+
+
+def _whole(one: Wanted) -> Wanted:
+    return Tile(one.level, one.index) if isinstance(one, Tile) else Bundle(one.index)
+
+
+async def _fetch_some(source: Source, folder: Path, wanted: list[Wanted]) -> None:
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one_of(one: Wanted) -> None:
+        async with gate:
+            await _fetch_one(source, folder, one)
+
+    tasks = [asyncio.create_task(one_of(one)) for one in wanted]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _fetch_one(source: Source, folder: Path, one: Wanted) -> None:
+    """Fetch a file; where a narrow one has just been replaced by the whole one, that."""
+    data = await source.get(one.path)
+    if data is None and one.width < WIDTH:
+        one = _whole(one)
+        data = await source.get(one.path)
+    first = one.index * WIDTH << (8 * one.level if isinstance(one, Tile) else 0)
+    if data is None:
+        raise Fault("file-missing", f"The log does not serve {one.path}.", first, one.path).raised()
+    if not _fits(one, data):
+        sentence = f"What the log serves as {one.path} does not hold {one.width} of what it should."
+        raise Fault("file-malformed", sentence, first, one.path).raised()
+    await asyncio.to_thread(keep, folder / one.path, data)
+
+
+def _fits(one: Wanted, data: bytes) -> bool:
+    if isinstance(one, Tile):
+        return len(data) == one.width * HASH_SIZE
+    try:
+        one.split(data)
+    except Malformed:
+        return False
+    return True
+
+
+def _set_aside(folder: Path, claim: Claim, fault: Fault) -> None:
+    """Keep the proof; take a file that was named out of the way of the next run."""
+    if fault.check in {"forked", "rolled-back", "root-differs"}:
+        _reject(folder, claim)
+    place = None if fault.place is None else folder / fault.place
+    if place is not None and fault.place is not None and fault.place.startswith("tile/") and place.is_file():
+        place.replace(place.with_name(f"{place.name}.wrong"))
+
+
+def _reject(folder: Path, claim: Claim) -> None:
+    keep(folder / "rejected" / f"{claim.size}-{claim.root.hex()[:16]}", claim.data)
+
+
+def _prune(folder: Path, size: int) -> None:
+    """Remove the narrow tiles and bundles of earlier sizes."""
+    files = Folder.at(folder)
+    for one in _files(size):
+        whole = _whole(one).path
+        for width in files.narrower(whole, one.width):
+            (folder / f"{whole}.p" / str(width)).unlink(missing_ok=True)
+
+
+def source_of(policy: Policy) -> str:
+    """The URL that a policy gives for its log.
+
+    Raises:
+        Unavailable: it gives none.
+    """
+    found = next((log.url for log in policy.logs if log.url), None)
+    if found is None:
+        raise Unavailable("the policy names no URL of the log", hint="Give --from URL, or --from DIR.")
+    return found

@@ -1,0 +1,77 @@
+"""What a verification has found: each check with its outcome, and the first thing that is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bus.tlog.leaf import Outcome
+from bus.verify.fault import Fault
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One kind of check that was made, and how much it covered."""
+
+    name: str
+    detail: str
+    holds: bool = True
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Consecutive entries under one policy of the hub (the SHA-256 of its policy file)."""
+
+    first: int
+    last: int
+    digest: bytes
+
+
+class Report(msgspec.Struct):
+    """The outcome of one verification."""
+
+    origin: str = ""
+    size: int = 0
+    root: bytes = b""
+    since: int = 0
+    """Entries from this index on were read; those before stand under a checkpoint that was given."""
+    time_us: int | None = None
+    witnesses: list[tuple[str, int]] = []
+    """Who cosigned the newest checkpoint, and when (seconds since 1970)."""
+    outcomes: dict[int, int] = {}
+    policies: list[Span] = []
+    checks: list[Check] = []
+    fault: Fault | None = None
+    seconds: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.fault is None
+
+    def passed(self, name: str, detail: str) -> None:
+        """Note a check that held."""
+        self.checks.append(Check(name, detail))
+
+    def failed(self, fault: Fault) -> None:
+        """Note what is wrong; it is the first and the last."""
+        self.checks.append(Check(fault.check, fault.sentence, holds=False))
+        self.fault = fault
+
+    def as_json(self) -> dict[str, Any]:
+        """The report for programs."""
+        fault = self.fault
+        return {
+            "holds": self.holds,
+            "fault": None
+            if fault is None
+            else {"check": fault.check, "index": fault.index, "place": fault.place, "sentence": fault.sentence},
+            "origin": self.origin,
+            "size": self.size,
+            "root": self.root.hex(),
+            "since": self.since,
+            "witnesses": [{"name": name, "time_s": time_s} for name, time_s in self.witnesses],
+            "outcomes": {one.name.lower(): self.outcomes.get(one, 0) for one in Outcome},
+            "policies": [{"first": one.first, "last": one.last, "sha256": one.digest.hex()} for one in self.policies],
+            "checks": [{"check": one.name, "holds": one.holds, "detail": one.detail} for one in self.checks],
+            "seconds": round(self.seconds, 3),
+        }

@@ -1,0 +1,159 @@
+"""The stand-alone verifier against the bus's own."""
+
+from __future__ import annotations
+
+import ast
+import random
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from bus.evidence.archive import pack, unpack
+from bus.evidence.exhibit import Earlier
+from bus.evidence.verify import verify
+from bus.tlog.note import Note
+from tests.unit.evidence.conftest import Story
+from tests.unit.evidence.support import POLICY, POLICY_TEXT, Ledger, now_s
+from tests.unit.evidence.test_verify import FORGERIES
+from tools import verify_evidence as alone
+
+SCRIPT = Path(alone.__file__)
+ITS_POLICY = alone.Policy(POLICY_TEXT)
+
+
+def holds(data: bytes) -> bool:
+    """Whether the script finds that a file holds."""
+    try:
+        return bool(alone.verify(data, ITS_POLICY))
+    except Exception:  # noqa: BLE001 - as the script itself does
+        return False
+
+
+def flipped(data: bytes, bits: Iterable[int]) -> Iterable[bytes]:
+    """The file with one bit changed, for each of these bits."""
+    for bit in bits:
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        yield bytes(changed)
+
+
+def test_it_is_short_and_shares_no_code() -> None:
+    """Under 300 lines, and it imports the standard library and PyNaCl alone."""
+    source = SCRIPT.read_text(encoding="utf-8")
+    assert len(source.splitlines()) < 300
+    imported = {
+        (node.module or "").split(".")[0] if isinstance(node, ast.ImportFrom) else alias.name.split(".")[0]
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert imported - {"nacl"} <= set(sys.stdlib_module_names)
+
+
+def test_it_runs_by_itself(story: Story, tmp_path: Path) -> None:
+    """As a program in isolated mode it prints a sentence for each file and ends with 3 if one is false."""
+    policy, good, bad = tmp_path / "policy", tmp_path / "good.evidence", tmp_path / "bad.evidence"
+    data = story.evidence.encode()
+    policy.write_text(POLICY_TEXT)
+    good.write_bytes(data)
+    bad.write_bytes(data[:-1] + b"\x01")
+    call = [sys.executable, "-I", str(SCRIPT), str(policy)]
+    done = subprocess.run([*call, str(good)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{good}: holds: entry {story.index} of " in done.stdout
+    assert "HashHit detected of pixelpost, for lighthouse, polder-police; recorded " in done.stdout
+    done = subprocess.run([*call, str(good), str(bad), "nowhere"], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert [line.split(": ")[1] for line in done.stdout.splitlines()] == ["holds", "FALSE", "FALSE"]
+    assert "not evidence in its one form" in done.stdout
+    assert subprocess.run(call, capture_output=True, check=False).returncode == 1
+
+
+def test_both_find_that_every_event_holds(story: Story) -> None:
+    """Events of the directory and of organisations hold, under the first checkpoint and the newest."""
+    for index in (*range(story.index), *story.many[::60]):
+        for newest in (False, True):
+            assert holds(story.ledger.prove(index, newest=newest).encode())
+
+
+def test_both_find_every_forgery(story: Story) -> None:
+    """What the bus finds false by name, the script finds false too."""
+    for change, _, _ in FORGERIES.values():
+        assert not holds(change(story.evidence).encode())
+
+
+def test_both_find_parts_left_out(data: bytes) -> None:
+    """They agree on each file without one of its parts."""
+    files = unpack(data)
+    for name in files:
+        less = pack({key: part for key, part in files.items() if key != name})
+        assert holds(less) == verify(less, POLICY).holds, name
+
+
+def test_both_find_that_clocks_contradict(tmp_path: Path) -> None:
+    """Half a minute is forgiven, an hour is not, on either side."""
+    for number, shift in enumerate((-3600, -30, 0, 30, 3600)):
+        ledger = Ledger(tmp_path / str(number))
+        ledger.publish(time_s=now_s() + max(shift, 0))
+        (index,) = ledger.say()
+        ledger.publish(time_s=now_s() + shift)
+        data = ledger.prove(index).encode()
+        assert holds(data) == verify(data, POLICY).holds == (abs(shift) < 60)
+
+
+def test_both_find_a_forked_log(tmp_path: Path) -> None:
+    """An earlier checkpoint of another history is found by both."""
+    one, two = Ledger(tmp_path / "one"), Ledger(tmp_path / "two")
+    one.publish()
+    two.publish()
+    (index,) = one.say()
+    one.publish()
+    evidence = one.prove(index)
+    assert evidence.earlier is not None
+    other = Note.decode((tmp_path / "two" / "checkpoints" / str(index)).read_bytes())
+    assert holds(evidence.encode())
+    assert not holds(replace(evidence, earlier=Earlier(other, evidence.earlier.path)).encode())
+
+
+def test_no_bit_can_change(data: bytes) -> None:
+    """Three hundred files with one bit changed somewhere are found false, and so with the container repaired."""
+    chance = random.Random(7)
+    for changed in flipped(data, (chance.randrange(8 * len(data)) for _ in range(300))):
+        assert not holds(changed)
+    files = unpack(data)
+    for name, part in files.items():
+        for changed in flipped(part, (chance.randrange(8 * len(part)) for _ in range(8))):
+            assert not holds(pack({**files, name: changed})), name
+
+
+@pytest.mark.deep
+def test_a_thousand_files_hold_and_none_with_a_bit_changed(tmp_path: Path) -> None:
+    """1,000 events are proved; both verifiers find each true, and each false with any one bit changed."""
+    ledger, chance = Ledger(tmp_path / "publisher"), random.Random(8)
+    ledger.publish()
+    wanted: list[int] = []
+    for _ in range(20):
+        wanted += ledger.say(50, to=("lighthouse", "polder-police"))
+        ledger.publish()
+    assert len(wanted) == 1000
+    for index in wanted:
+        data = ledger.prove(index, newest=index % 2 == 0).encode()
+        assert holds(data)
+        assert verify(data, POLICY).holds
+        (changed,) = flipped(data, [chance.randrange(8 * len(data))])
+        assert not holds(changed)
+        assert not verify(changed, POLICY).holds
+
+
+@pytest.mark.deep
+def test_no_bit_of_any_part_can_change(data: bytes) -> None:
+    """Every thirteenth bit of every part, schemas sampled, makes the file false even with the container repaired."""
+    files = unpack(data)
+    for name, part in files.items():
+        step = 997 if name.endswith(".avsc") else 13
+        for changed in flipped(part, range(0, 8 * len(part), step)):
+            assert not holds(pack({**files, name: changed})), name
