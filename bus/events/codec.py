@@ -19,7 +19,7 @@ import msgspec
 from bus.errors import BusError, Malformed
 from bus.events import decoders, registry, shapes
 from bus.events.registry import SchemaInfo
-from bus.events.types import Decision, Header, Receipt, Recipient, Sealed
+from bus.events.types import Decision, Header, Receipt, ReceiptItem, Recipient, Sealed
 
 MAX_VALUE = 64 * 1024
 MAX_HEADER = 2 * 1024
@@ -238,7 +238,35 @@ def encode_plaintext(info: SchemaInfo, plaintext: msgspec.Struct) -> bytes:
 
 def encode_receipt(receipt: Receipt) -> bytes:
     """A receipt's value, framing included."""
-    return _frame(_RECEIPT) + _write(_RECEIPT, "body", receipt)
+    out = [_frame(_RECEIPT), _text(receipt.origin), _text(receipt.organisation), _text(receipt.lane)]
+    if receipt.items:
+        out.append(_varint(len(receipt.items)))
+        topics = {item.topic: _text(item.topic) for item in receipt.items}
+        for item in receipt.items:
+            out += _receipt_item(item, topics[item.topic])
+    out.append(b"\x00")
+    return b"".join(out)
+
+
+def _receipt_item(item: ReceiptItem, topic: bytes) -> list[bytes]:
+    event_id, first_index = item.event_id, item.first_index
+    offset = _varint(item.offset)
+    out = [
+        topic,
+        _varint(item.partition),
+        offset,
+        offset if item.last_offset == item.offset else _varint(item.last_offset),
+        b"\x00" if event_id is None else b"\x02" + event_id,
+        _varint(item.outcome),
+        _varint(item.index),
+        b"\x00" if first_index is None else b"\x02" + _varint(first_index),
+        item.leaf_hash,
+        _varint(item.time),
+    ]
+    if item.reasons:
+        out += [_varint(len(item.reasons)), *map(_text, item.reasons)]
+    out.append(b"\x00")
+    return out
 
 
 _MAX_CACHED = 8192
@@ -291,6 +319,10 @@ def _varint(number: int) -> bytes:
     if number < 64:
         return _SHORT[number]
     number <<= 1
+    if number < 0x4000:
+        return bytes((number & 127 | 128, number >> 7))
+    if number < 0x200000:
+        return bytes((number & 127 | 128, number >> 7 & 127 | 128, number >> 14))
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)

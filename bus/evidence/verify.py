@@ -6,17 +6,17 @@ entry stand under it; is everything else what the entry says; who signed, and wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Final
 
 from bus.errors import CheckFailed, Malformed
 from bus.events.clock import format_us
 from bus.events.ids import dashed
+from bus.evidence import words
 from bus.evidence.entry import Entry, examine
 from bus.evidence.exhibit import Evidence
-from bus.evidence.report import Bound, Check, Facts, Recipient, Report
+from bus.evidence.report import Check, Facts, Recipient, Report
 from bus.tlog.note import Note
-from bus.tlog.policy import Cosigned, Judgement, Policy
+from bus.tlog.policy import Judgement, Policy
 from bus.tlog.tree import verify_consistency
 from bus.trust.directory import HUB, Directory, KeyEntry
 
@@ -86,8 +86,8 @@ class _Case:
         self._say(
             "witnesses",
             judgement.has_quorum,
-            _vouched(self.policy, judgement.cosigned),
-            f"Too few witnesses cosigned the checkpoint: {_who(judgement.cosigned) or 'none'}.",
+            words.vouched(self.policy, judgement.cosigned),
+            f"Too few witnesses cosigned the checkpoint: {words.who(judgement.cosigned) or 'none'}.",
         )
         self._say(
             "signatures",
@@ -107,7 +107,7 @@ class _Case:
             name = f"directory/{exhibit.index}"
             if wrong is None:
                 wrong = self._of_the_hub(entry)
-            if self._say(name, wrong is None, self._tells(entry, before), f"Entry {exhibit.index}: {wrong}"):
+            if self._say(name, wrong is None, words.tells(entry, before), f"Entry {exhibit.index}: {wrong}"):
                 assert entry.info is not None
                 assert entry.header is not None
                 self.directory = self.directory.apply(entry.info, entry.header, entry.body, exhibit.index)
@@ -132,19 +132,6 @@ class _Case:
         if key is None or key.org != HUB or not entry.is_signed_by(key.public_key):
             return "The hub's signature on it does not hold."
         return None
-
-    def _tells(self, entry: Entry, before: int) -> str:
-        info, body, index = entry.info, entry.body, entry.exhibit.index
-        when = "before the event" if index < before else "after the event"
-        if info is None or body is None:
-            return ""
-        if info.name == "LogOpened":
-            return f"Entry {index} opened the log and names the hub's key."
-        if info.name == "OrganisationAdmitted":
-            return f"Entry {index}, {when}: the hub admitted {body.org} ({body.name}) of {body.nation}."
-        if info.name == "KeyRegistered":
-            return f"Entry {index}, {when}: the hub registered a {body.use} key of {body.org}, whose holder proved it."
-        return f"Entry {index}, {when}: the hub recorded {info.name}."
 
     # --- the issuer ------------------------------------------------------------------------------------------
 
@@ -233,7 +220,7 @@ class _Case:
         self._say(
             "time",
             fits,
-            f"Recorded {recorded}{_bounds(self.after, judgement)}.",
+            f"Recorded {recorded}{words.bounds(self.after, judgement)}.",
             f"The ledger says {recorded}, which the witnesses' times contradict: it is back-dated or post-dated.",
         )
 
@@ -261,8 +248,8 @@ class _Case:
             recipients=tuple(self._recipient(one.org, one.allow, one.reason) for one in decision.recipients),
             audit_nations=tuple(header.audit_nations),
             policy=entry.leaf.policy_d.hex(),
-            after=None if self.after is None else _bound(self.after),
-            before=_bound(judgement),
+            after=None if self.after is None else words.bound(self.after),
+            before=words.bound(judgement),
             content="not here: " + ", ".join(entry.erased) if entry.erased else "complete",
         )
 
@@ -283,39 +270,3 @@ def _judged(policy: Policy, note: Note) -> tuple[Judgement | None, str]:
 
 def _stood(key: KeyEntry, index: int) -> bool:
     return key.registered_index < index or (key.registered_index == index == 0)
-
-
-def _who(cosigned: Iterable[Cosigned]) -> str:
-    return ", ".join(f"{_plain(one.witness.name)} at {_second(one.time_s)}" for one in cosigned)
-
-
-def _plain(name: str) -> str:
-    """A policy's name, whose bytes are free, as text that can be printed."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _second(time_s: int) -> str:
-    """A witness's time as RFC 3339."""
-    return format_us(time_s * 1_000_000)[:19] + "Z" if time_s < 253_402_300_800 else f"{time_s} s after 1970"
-
-
-def _vouched(policy: Policy, cosigned: Sequence[Cosigned]) -> str:
-    if policy.quorum == "none":
-        told = f" All the same {_who(cosigned)} cosigned." if cosigned else ""
-        return f"The policy asks for no witness: nobody outside vouches that all are shown one log.{told}"
-    return f"Witnesses saw the log grow to this checkpoint: {_who(cosigned)}. They are the quorum ({policy.quorum})."
-
-
-def _bound(judgement: Judgement) -> Bound:
-    times = tuple((_plain(one.witness.name), _second(one.time_s)) for one in judgement.cosigned)
-    return Bound(judgement.checkpoint.size, judgement.checkpoint.root.hex(), times)
-
-
-def _bounds(after: Judgement | None, before: Judgement | None) -> str:
-    """The bounds in words: after the checkpoint of …, before the checkpoint of …."""
-    text = ""
-    for word, judgement, choose in (("after", after, min), ("before", before, max)):
-        if judgement is not None and judgement.cosigned:
-            time_s = choose(one.time_s for one in judgement.cosigned)
-            text += f", {word} the checkpoint of {judgement.checkpoint.size} entries cosigned at {_second(time_s)}"
-    return text

@@ -43,6 +43,7 @@ class Candidate(Struct, gc=False):
     owner: str
     lane: str
     value_d: bytes = ZERO32
+    raw_signature: bytes = b""
     signature_d: bytes = ZERO32
     reason: str | None = None
     unknown_key: bool = False
@@ -104,7 +105,7 @@ def parse(candidate: Candidate) -> None:
         ):
             candidate.reason = "non-canonical"
         else:
-            candidate.reason = _headers_agree(candidate.record, decoded)
+            candidate.reason = _headers_agree(candidate.record, decoded, candidate.raw_signature)
             candidate.decoded = decoded
     except Malformed as error:
         candidate.reason = error.reason
@@ -137,6 +138,7 @@ def _only_signature(candidate: Candidate) -> bytes | None:
     """The one ``bus-signature`` header; none or several is a refusal."""
     found = [value for name, value in candidate.record.headers if name == SIGNATURE]
     if len(found) == 1 and found[0] is not None:  # pyright: ignore[reportUnnecessaryComparison]
+        candidate.raw_signature = found[0]
         candidate.signature_d = sha256(found[0]).digest()
         return found[0]
     candidate.reason = "signature-duplicate" if len(found) > 1 else "signature-missing"
@@ -171,8 +173,10 @@ def _commit(candidate: Candidate, value: bytes, signature: BusSignature) -> bool
     return True
 
 
-def _headers_agree(record: Record, decoded: Decoded) -> str | None:
+def _headers_agree(record: Record, decoded: Decoded, signature: bytes) -> str | None:
     """CloudEvents headers are derived from the signed header, each exactly once."""
+    if [*ce_headers(decoded.info, decoded.header), (SIGNATURE, signature)] == [*record.headers]:
+        return None  # as our own SDK writes them
     names = [name for name, _ in record.headers]
     given = dict(record.headers)
     if len(names) > MAX_HEADERS or len(given) != len(names):

@@ -232,10 +232,9 @@ class _Builder:
         decision = self._decision(header.lane, recipients)
         self.built.accepted += 1
         self._entry(Outcome.ACCEPTED, _source(candidate), candidate, _Told(), sha256(decision).digest())
-        raw_signature = _signature_bytes(candidate.record)
         header_bytes = value[5 : decoded.header_end]
         body = value[decoded.header_end : decoded.body_end]
-        rows.record.append((index, decoded.info.id, header_bytes, decision, raw_signature))
+        rows.record.append((index, decoded.info.id, header_bytes, decision, candidate.raw_signature))
         rows.content.append((index, body, value[decoded.body_end :], None, None, None))
         thread = UUID(header.thread)
         rows.accepted.append((UUID(header.event_id), index, candidate.commitment, thread, header.lane))
@@ -388,12 +387,6 @@ def items_of_rows(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], li
         )
         found.setdefault((owner_of(row["topic"]), row["lane"]), []).append(item)
     return found
-
-
-def _signature_bytes(record: Record) -> bytes:
-    value = record.header("bus-signature")
-    assert value is not None
-    return value
 
 
 def replay_directory(rows: Sequence[Mapping[str, Any]], decode: Callable[[Any], tuple[Any, Any, Any]]) -> Directory:

@@ -1,0 +1,66 @@
+"""How the report words what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bus.events.clock import format_us
+from bus.evidence.entry import Entry
+from bus.evidence.report import Bound
+from bus.tlog.policy import Cosigned, Judgement, Policy
+
+_YEAR_10000_S = 253_402_300_800
+
+
+def tells(entry: Entry, before: int) -> str:
+    """What an entry of the directory says."""
+    info, body, index = entry.info, entry.body, entry.exhibit.index
+    when = "before the event" if index < before else "after the event"
+    if info is None or body is None:
+        return ""
+    if info.name == "LogOpened":
+        return f"Entry {index} opened the log and names the hub's key."
+    if info.name == "OrganisationAdmitted":
+        return f"Entry {index}, {when}: the hub admitted {body.org} ({body.name}) of {body.nation}."
+    if info.name == "KeyRegistered":
+        return f"Entry {index}, {when}: the hub registered a {body.use} key of {body.org}, whose holder proved it."
+    return f"Entry {index}, {when}: the hub recorded {info.name}."
+
+
+def who(cosigned: Iterable[Cosigned]) -> str:
+    """Witnesses, each with its time."""
+    return ", ".join(f"{plain(one.witness.name)} at {second(one.time_s)}" for one in cosigned)
+
+
+def plain(name: str) -> str:
+    """A policy's name, whose bytes are free, as text that can be printed."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def second(time_s: int) -> str:
+    """A witness's time as RFC 3339."""
+    return format_us(time_s * 1_000_000)[:19] + "Z" if time_s < _YEAR_10000_S else f"{time_s} s after 1970"
+
+
+def vouched(policy: Policy, cosigned: Sequence[Cosigned]) -> str:
+    """What the witnesses vouch for."""
+    if policy.quorum == "none":
+        told = f" All the same {who(cosigned)} cosigned." if cosigned else ""
+        return f"The policy asks for no witness: nobody outside vouches that all are shown one log.{told}"
+    return f"Witnesses saw the log grow to this checkpoint: {who(cosigned)}. They are the quorum ({plain(policy.quorum)})."
+
+
+def bound(judgement: Judgement) -> Bound:
+    """A checkpoint as a bound of the entry's place and time."""
+    times = tuple((plain(one.witness.name), second(one.time_s)) for one in judgement.cosigned)
+    return Bound(judgement.checkpoint.size, judgement.checkpoint.root.hex(), times)
+
+
+def bounds(after: Judgement | None, before: Judgement | None) -> str:
+    """The bounds in words: after the checkpoint of …, before the checkpoint of …."""
+    text = ""
+    for word, judgement, choose in (("after", after, min), ("before", before, max)):
+        if judgement is not None and judgement.cosigned:
+            time_s = choose(one.time_s for one in judgement.cosigned)
+            text += f", {word} the checkpoint of {judgement.checkpoint.size} entries cosigned at {second(time_s)}"
+    return text

@@ -1,0 +1,103 @@
+"""Evidence of a real hub's events: made from its Postgres and its published files, verified with neither."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from bus.sandbox.lifecycle import Sandbox
+from tests.integration.test_cli import Ended, Shell
+
+SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "verify_evidence.py"
+NO_NETWORK = """
+import socket, sys
+def connect(*_): raise AssertionError("it talks to somebody")
+socket.socket.connect = connect
+from bus.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def bus(sandbox: Sandbox) -> Shell:
+    """The command on the suite's sandbox."""
+    return Shell(sandbox)
+
+
+async def python(*words: str, folder: Path) -> Ended:
+    """Run Python in a folder where there is no sandbox."""
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=pipe, stderr=pipe, cwd=folder)
+    out, err = await child.communicate()
+    assert child.returncode is not None
+    return Ended(child.returncode, out.decode(), err.decode())
+
+
+async def proved(bus: Shell, *args: str) -> list[str]:
+    """Prove events, again while their checkpoint is not there yet; the files' names."""
+    done = await bus("audit", "prove", *args)
+    for _ in range(60):
+        if done.code != 5:
+            break
+        await asyncio.sleep(0.5)
+        done = await bus("audit", "prove", *args)
+    assert done.code == 0, done.err
+    return done.out.splitlines()
+
+
+async def test_an_event_is_proved_and_verified_by_itself(bus: Shell, tmp_path: Path) -> None:
+    """Recorded, published and cosigned; then verified in a process that cannot connect, and by the other program."""
+    event = await bus.example("HashHit", "fernpost", "hotline-isles")
+    [told] = (await bus.publish([event], "fernpost")).rows
+    files = await proved(bus, event["header"]["event_id"], "-o", str(tmp_path / "hit.evidence"))
+    assert files == [str(tmp_path / "hit.evidence")]
+    policy = str(bus.sandbox.home.publisher / "policy")
+    words = ("evidence", "verify", *files, "--policy", policy, "-o", "json")
+    found = await python("-c", NO_NETWORK, *words, folder=tmp_path)
+    assert found.code == 0, found.err
+    [report] = json.loads(found.out)
+    assert report["event"]["index"] == told["index"]
+    assert report["event"]["event_id"] == event["header"]["event_id"]
+    assert [(one["org"], one["allowed"]) for one in report["event"]["recipients"]] == [("hotline-isles", True)]
+    assert len(report["event"]["before"]["cosigned"]) == 2
+    assert {check["name"] for check in report["checks"] if check["outcome"] != "holds"} <= {"revocation", "earlier"}
+    second = await python("-I", str(SCRIPT), policy, *files, folder=tmp_path)
+    assert second.code == 0, second.out
+    assert f"holds: entry {told['index']} of" in second.out
+
+
+async def test_many_events_are_proved_in_one_call(bus: Shell, tmp_path: Path) -> None:
+    """A folder gets a file for each event, named by its index, and all of them hold."""
+    events = [await bus.example("HashHit", "fernpost", "hotline-isles") for _ in range(3)]
+    indexes = [row["index"] for row in (await bus.publish(events, "fernpost")).rows]
+    folder = tmp_path / "evidence"
+    files = await proved(bus, *map(str, (0, 1, *indexes)), "-o", f"{folder}/", "--newest")
+    assert files == [str(folder / f"{index}.evidence") for index in (0, 1, *indexes)]
+    done = await bus("evidence", "verify", *files, "-o", "ndjson")
+    assert done.code == 0, done.out
+    assert [row["event"]["index"] for row in done.rows] == [0, 1, *indexes]
+    second = await python("-I", str(SCRIPT), str(bus.sandbox.home.publisher / "policy"), *files, folder=tmp_path)
+    assert second.code == 0, second.out
+
+
+async def test_what_was_not_accepted_is_not_proved(bus: Shell, tmp_path: Path) -> None:
+    """A refused event, an id that nobody knows and an index beyond the end are usage errors; nothing is written."""
+    event = await bus.example("Acknowledgement", "fernpost", "nobody-there")
+    [told] = (await bus.publish([event], "fernpost")).rows
+    assert told["outcome"] == "refused"
+    unknown = ("0199f3c0-0000-7000-8000-000000000000", "99999999999", "9223372036854775808")
+    for wanted in (event["header"]["event_id"], str(told["index"]), *unknown):
+        done = await bus("audit", "prove", wanted, "-o", str(tmp_path / "x"))
+        assert done.code == 2, done.err
+        sentence = f"the ledger has no entry {wanted}" if wanted in unknown else "is no accepted event"
+        assert sentence in done.err
+    assert is_empty(tmp_path)
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether nothing was written."""
+    return not list(folder.iterdir())
