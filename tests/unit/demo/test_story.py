@@ -47,7 +47,7 @@ def test_a_seed_tells_the_same_story_and_another_another():
 
 
 def test_it_says_every_kind_of_thing_in_four_nations():
-    """Each event type of the mission comes up, and the case spans four nations."""
-    kinds = {info.name for info in registry.all_schemas() if info.kind == "event" and not info.directory}
-    assert {line.type for line in lines(1)} == kinds
+    """Hits, listings, assessments, reports, takedowns, identifications and answers; the case spans four nations."""
+    kinds = {info.name for info in registry.all_schemas() if 20 <= info.id < 30}
+    assert {line.type for line in lines(1)} >= kinds
     assert len({ORGANISATIONS[org].nation for org in CASE_GROUP}) >= 4

@@ -47,7 +47,7 @@ def test_the_script_makes_the_same_files_again(tmp_path: Path) -> None:
     made = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     assert made
     assert made == {name: (FOLDER / name).read_bytes() for name in made}
-    assert {file.name for file in FOLDER.iterdir()} - set(made) == {"opening.json"}
+    assert {file.name for file in FOLDER.iterdir() if file.is_file()} - set(made) == {"opening.json"}
 
 
 def test_the_script_is_a_second_program() -> None:
