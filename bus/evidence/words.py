@@ -47,7 +47,8 @@ def vouched(policy: Policy, cosigned: Sequence[Cosigned]) -> str:
     if policy.quorum == "none":
         told = f" All the same {who(cosigned)} cosigned." if cosigned else ""
         return f"The policy asks for no witness: nobody outside vouches that all are shown one log.{told}"
-    return f"Witnesses saw the log grow to this checkpoint: {who(cosigned)}. They are the quorum ({plain(policy.quorum)})."
+    quorum = plain(policy.quorum)
+    return f"Witnesses saw the log grow to this checkpoint: {who(cosigned)}. They are the quorum ({quorum})."
 
 
 def bound(judgement: Judgement) -> Bound:

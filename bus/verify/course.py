@@ -138,7 +138,7 @@ class Course:
             sentence = f"The receipts of entry {self._flushed + 1} are not kept, or twice: the next are of {first}"
             fail("receipts", self._flushed + 1, sentence, "flush")
         self._flushed = last
-        begun = self._told[0]["index"]
+        begun = self._told[0]["index"] if self._told else last + 1
         members = self._told[max(first - begun, 0) : last + 1 - begun]
         if len(members) != last - first + 1:
             return  # it began before the entries that were read

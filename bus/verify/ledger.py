@@ -76,7 +76,24 @@ async def verify_ledger(
         Unavailable: Postgres is away.
     """
     async with snapshot(dsn) as connection:
-        await _Ledger(connection, tree, Folder.at(folder), policy, report, progress).run()
+        await verify_snapshot(connection, tree, folder, policy, report, progress=progress)
+
+
+async def verify_snapshot(
+    connection: asyncpg.Connection,
+    tree: Tree,
+    folder: Path,
+    policy: Policy,
+    report: Report,
+    *,
+    progress: Progress = silent,
+) -> None:
+    """``verify_ledger`` in a transaction that the caller holds; it should read one snapshot.
+
+    Raises:
+        Wrong: the first thing that is wrong.
+    """
+    await _Ledger(connection, tree, Folder.at(folder), policy, report, progress).run()
 
 
 class _Ledger:
