@@ -148,8 +148,10 @@ class LogPublisher:
         return note
 
     def _keep(self, name: str, size: int, note: Note) -> None:
-        data = note.encode()
-        write_durable(self._folder / "checkpoints" / str(size), data)
+        """Keep a checkpoint and make it the newest of its kind; a bare one does not replace a cosigned one."""
+        data, kept = note.encode(), self._folder / "checkpoints" / str(size)
+        if name == "checkpoint" or not kept.is_file():
+            write_durable(kept, data)
         write_durable(self._log_folder / name, data)
 
     # --- witnesses ---------------------------------------------------------------------------------------------

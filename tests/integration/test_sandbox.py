@@ -19,7 +19,7 @@ from bus.errors import SandboxError
 from bus.kafka.admin import Admin
 from bus.sandbox.lifecycle import HUB_ROLES, ROLES, Sandbox
 
-KEYS = ["kafka", "postgres", "log", "processes", "organisations"]
+KEYS = ["kafka", "postgres", "log", "witnesses", "processes", "organisations"]
 MEMBER = {"name", "nation", "roles", "kafka_username", "kafka_password_file", "key_file", "profile"}
 
 
