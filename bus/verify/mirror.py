@@ -19,15 +19,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from bus.errors import Malformed, Unavailable
+from bus.errors import BusError, Malformed, Unavailable
 from bus.tlog.bundle import Bundle, new_bundles
 from bus.tlog.policy import Policy
 from bus.tlog.tile import WIDTH, Tile, tiles_of
+from bus.tlog.tiletree import TileTree
 from bus.tlog.tree import HASH_SIZE
-from bus.verify.claims import Claim, newest, sizes
+from bus.verify.claims import Claim, kept, newest, sizes
 from bus.verify.fault import Fault, Wrong
 from bus.verify.folder import Folder
-from bus.verify.published import Progress, Subject, silent, verify_files
+from bus.verify.published import Progress, Subject, forked, silent, verify_files
 from bus.verify.report import Report
 from bus.verify.source import Source, open_source
 
@@ -72,8 +73,9 @@ def verify_mirror(
     try:
         verify_files(subject, report, jobs=jobs, progress=progress)
     except Wrong as wrong:
-        _set_aside(folder, claim, wrong.fault)
-        raise
+        fault = _fork(folder, claim, policy, wrong.fault) or wrong.fault
+        _set_aside(folder, claim, fault)
+        raise fault.raised() from None
     keep(folder / "checkpoints" / str(claim.size), claim.data)
     keep(folder / "checkpoint", claim.data)
     _prune(folder, claim.size)
@@ -88,12 +90,12 @@ def keep(path: Path, data: bytes) -> None:
 
 
 def _not_rolled_back(folder: Path, claim: Claim) -> None:
-    kept = max(sizes(folder / "checkpoints"), default=0)
-    if claim.size >= kept:
+    known = max(sizes(folder / "checkpoints"), default=0)
+    if claim.size >= known:
         return
     _reject(folder, claim)
     sentence = (
-        f"The log was rolled back: this mirror holds its signed checkpoint of {kept} entries, and now the log "
+        f"The log was rolled back: this mirror holds its signed checkpoint of {known} entries, and now the log "
         f"shows one of {claim.size}."
     )
     raise Fault("rolled-back", sentence, claim.size, "checkpoint").raised()
@@ -115,19 +117,23 @@ def _whole(one: Wanted) -> Wanted:
 
 
 async def _fetch_some(source: Source, folder: Path, wanted: list[Wanted]) -> None:
-    gate = asyncio.Semaphore(_AT_ONCE)
+    """Fetch side by side. After a failure no more are begun, and what is under way is kept."""
+    gate, failed = asyncio.Semaphore(_AT_ONCE), list[BusError]()
 
     async def one_of(one: Wanted) -> None:
         async with gate:
-            await _fetch_one(source, folder, one)
+            if failed:
+                return
+            try:
+                await _fetch_one(source, folder, one)
+            except BusError as error:
+                failed.append(error)
 
-    tasks = [asyncio.create_task(one_of(one)) for one in wanted]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async with asyncio.TaskGroup() as group:
+        for one in wanted:
+            group.create_task(one_of(one))
+    if failed:
+        raise failed[0]
 
 
 async def _fetch_one(source: Source, folder: Path, one: Wanted) -> None:
@@ -155,10 +161,33 @@ def _fits(one: Wanted, data: bytes) -> bool:
     return True
 
 
+def _fork(folder: Path, claim: Claim, policy: Policy, fault: Fault) -> Fault | None:
+    """Whether what differs is not a broken file: the log now signs another history than this mirror's newest."""
+    old = kept(folder / "checkpoints", policy, -1, claim.size)[-1:]
+    narrow = fault.place is not None and ".p/" in fault.place and _is_old(fault.place, claim.size)
+    if not old or not narrow:
+        return None
+    tree = TileTree(claim.size, Folder.at(folder).tile)
+    try:
+        forked_here = tree.root() == claim.root and tree.root(old[0].size) != old[0].root
+    except (Malformed, Wrong):
+        return None
+    if not forked_here:
+        return None
+    first = fault.index if fault.index is not None else old[0].size
+    return Fault("forked", f"{forked(old[0], claim).sentence} Entry {first} is another.", first, fault.place)
+
+
+def _is_old(place: str, size: int) -> bool:
+    """Whether a narrow file is not one of the tree of this size, but of a smaller one."""
+    return all(one.path != place for one in _files(size))
+
+
 def _set_aside(folder: Path, claim: Claim, fault: Fault) -> None:
     """Keep the proof; take a file that was named out of the way of the next run."""
     if fault.check in {"forked", "rolled-back", "root-differs"}:
         _reject(folder, claim)
+        return
     place = None if fault.place is None else folder / fault.place
     if place is not None and fault.place is not None and fault.place.startswith("tile/") and place.is_file():
         place.replace(place.with_name(f"{place.name}.wrong"))

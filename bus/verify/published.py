@@ -165,7 +165,7 @@ class _Verifier:
             if (tree.root(), tree.root(claim.size)) != (one.root, claim.root) and self._root_at(
                 claim.size
             ) == claim.root:
-                raise _forked(claim, one).raised()
+                raise forked(claim, one).raised()
 
     def _grew(self, size: int) -> bool:
         """Whether the newest checkpoint has meanwhile reached a size: the publisher may be at work."""
@@ -263,7 +263,7 @@ class _Verifier:
             return Fault("tile-changed", sentence, first, tile.path)
         older = next((one for one in reversed(claims) if one.size > first and self._agrees(one)), None)
         if older is not None:
-            return _forked(older, self.claim)
+            return forked(older, self.claim)
         sentence = f"Among {run} some were changed together with their tiles: {tile.path} still holds what was there."
         return Fault("entry-changed", sentence, first, tile.path)
 
@@ -279,7 +279,7 @@ class _Verifier:
             return
         same = next((one for one in claims if one.size == self.claim.size and self._agrees(one)), None)
         if same is not None:
-            raise _forked(same, self.claim).raised()
+            raise forked(same, self.claim).raised()
         good = max((one.size for one in claims if self._agrees(one)), default=self.report.since)
         bad = min((one.size for one in claims if not self._agrees(one)), default=self.claim.size)
         sentence = (
@@ -293,7 +293,7 @@ class _Verifier:
 
     def _same_tree(self, claim: Claim) -> None:
         if not self._agrees(claim):
-            raise _forked(claim, self.claim).raised()
+            raise forked(claim, self.claim).raised()
 
     def _dates(self, claims: Sequence[Claim]) -> None:
         """The rule of back-dating, wherever a witness has cosigned."""
@@ -335,7 +335,8 @@ def _close(spans: list[Span], end: int) -> None:
         spans[-1] = Span(spans[-1].first, end - 1, spans[-1].digest)
 
 
-def _forked(one: Claim, other: Claim) -> Fault:
+def forked(one: Claim, other: Claim) -> Fault:
+    """Two signed checkpoints of which neither continues the other."""
     sentence = (
         f"The log has two histories: {one.name} ({one.size} entries) and {other.name} ({other.size} entries) are "
         f"both signed, and the one does not continue the other."

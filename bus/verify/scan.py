@@ -123,10 +123,6 @@ def _policies(part: Part, first: int, policies: Sequence[bytes]) -> None:
 
 def _narrower(folder: Folder, part: Part, bundle: Bundle, entries: Sequence[bytes], stored: bytes) -> None:
     """What is still there of narrower tiles and bundles must be how the wide ones begin."""
-    tile = Tile(0, bundle.index).path
-    for width in folder.narrower(tile, bundle.width):
-        narrow_tile(folder, Tile(0, bundle.index, width), stored)
-        part.files += 1
     for width in folder.narrower(Bundle(bundle.index).path, bundle.width):
         one = Bundle(bundle.index, width)
         found = entries_of(one, folder.bundle(one))
@@ -136,6 +132,10 @@ def _narrower(folder: Folder, part: Part, bundle: Bundle, entries: Sequence[byte
             raise Fault(
                 "entry-changed", f"Entry {index} is another in {one.path} than it is now.", index, one.path
             ).raised()
+        part.files += 1
+    tile = Tile(0, bundle.index).path
+    for width in folder.narrower(tile, bundle.width):
+        narrow_tile(folder, Tile(0, bundle.index, width), stored)
         part.files += 1
 
 

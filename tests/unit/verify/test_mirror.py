@@ -1,0 +1,226 @@
+"""An auditor's mirror: fetched, resumed, grown, and never talked out of what it has."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from click.testing import CliRunner
+
+from bus.cli.app import cli
+from bus.errors import Unavailable, UsageError
+from bus.hub.serve import application
+from bus.tlog.bundle import new_bundles
+from bus.tlog.tile import tiles_of
+from bus.verify import source
+from bus.verify.fault import Fault, Wrong
+from bus.verify.mirror import fetch, verify_mirror
+from bus.verify.published import silent
+from bus.verify.report import Report
+from tests.unit.verify.support import POLICY, POLICY_TEXT, Log, leaf, leaves, note
+
+
+class Served:
+    """A log over HTTP that counts what is asked, and can fall over."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.asked = Counter[str]()
+        self.breaks_after = 10**9
+        self.url = ""
+
+    @web.middleware
+    async def watch(self, request: web.Request, handler) -> web.StreamResponse:
+        """Count, and fail once it is time."""
+        self.asked[request.path.lstrip("/")] += 1
+        if self.asked.total() > self.breaks_after:
+            raise web.HTTPServiceUnavailable
+        return await handler(request)
+
+
+@pytest.fixture
+async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+    """A log of 700 entries, served as the publisher serves it."""
+    monkeypatch.setattr(source, "ATTEMPTS", 1)
+    log = Log(tmp_path / "published")
+    log.grow(leaves(700))
+    found = Served(log)
+    app = application(log.files)
+    app.middlewares.append(found.watch)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    yield found
+    await runner.cleanup()
+
+
+async def mirrored(where: str, folder: Path, since: bytes | None = None) -> Report:
+    """Fetch and verify."""
+    report = Report()
+    claim = await fetch(where, folder, POLICY)
+    verify_mirror(folder, claim, POLICY, report, since=since, jobs=1, progress=silent)
+    return report
+
+
+async def fails(where: str, folder: Path) -> Fault:
+    """What is wrong."""
+    with pytest.raises(Wrong) as caught:
+        await mirrored(where, folder)
+    return caught.value.fault
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """The tiles and bundles of a folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in (folder / "tile").rglob("*")
+        if path.is_file()
+    }
+
+
+async def test_a_mirror_is_the_log_and_grows_by_what_is_new(served: Served, tmp_path: Path) -> None:
+    """The copy has the log's files; later runs ask for the checkpoint, and for what was not there before."""
+    mirror = tmp_path / "mirror"
+    assert (await mirrored(served.url, mirror)).size == 700
+    assert files_of(mirror) == files_of(served.log.files)
+    served.asked.clear()
+    await mirrored(served.url, mirror)
+    assert served.asked == {"checkpoint": 1}
+    served.log.grow(leaves(1000)[700:])
+    served.asked.clear()
+    report = await mirrored(served.url, mirror)
+    assert report.size == 1000
+    assert any("1 earlier checkpoints" in check.detail for check in report.checks)
+    assert set(served.asked) == {
+        "checkpoint", "tile/0/002", "tile/0/003.p/232", "tile/1/000.p/3", "tile/entries/002", "tile/entries/003.p/232",
+    }  # fmt: skip
+    assert files_of(mirror).items() <= files_of(served.log.files).items()
+    assert set(files_of(mirror)) == {one.path for one in (*tiles_of(1000), *new_bundles(0, 1000))}
+    assert sorted(path.name for path in (mirror / "checkpoints").iterdir()) == ["1000", "700"]
+
+
+async def test_an_interrupted_mirror_goes_on_where_it_was(served: Served, tmp_path: Path) -> None:
+    """What was fetched before the server went away is not fetched again, and no checkpoint is kept before the end."""
+    mirror = tmp_path / "mirror"
+    served.breaks_after = 4
+    with pytest.raises(Unavailable, match="cannot be fetched"):
+        await mirrored(served.url, mirror)
+    assert not (mirror / "checkpoint").exists()
+    have = set(files_of(mirror))
+    assert have
+    served.breaks_after = 10**9
+    served.asked.clear()
+    await mirrored(served.url, mirror)
+    assert not have & set(served.asked)
+    assert files_of(mirror) == files_of(served.log.files)
+    assert not list(mirror.rglob(".*.part"))
+
+
+async def test_a_narrow_tile_that_has_gone_is_cut_from_the_whole_one(served: Served, tmp_path: Path) -> None:
+    """The log has grown between its checkpoint and its tiles: the whole tile will do."""
+    older = (served.log.files / "checkpoint").read_bytes()
+    served.log.grow(leaves(1024)[700:])
+    (served.log.files / "checkpoint").write_bytes(older)
+    mirror = tmp_path / "mirror"
+    assert (await mirrored(served.url, mirror)).size == 700
+    assert (mirror / "tile/0/002").is_file()
+    (served.log.files / "checkpoint").write_bytes((served.log.kept / "1024").read_bytes())
+    assert (await mirrored(served.url, mirror)).size == 1024
+
+
+async def test_a_log_that_shows_less_than_before_is_caught(served: Served, tmp_path: Path) -> None:
+    """A rolled-back log is named, and the checkpoint that proves it is kept aside."""
+    mirror, older = tmp_path / "mirror", (served.log.files / "checkpoint").read_bytes()
+    served.log.grow(leaves(800)[700:])
+    await mirrored(served.url, mirror)
+    (served.log.files / "checkpoint").write_bytes(older)
+    fault = await fails(served.url, mirror)
+    assert (fault.check, fault.index) == ("rolled-back", 700)
+    assert [path.read_bytes() for path in (mirror / "rejected").iterdir()] == [older]
+
+
+@pytest.mark.parametrize("size", [700, 800, 1100])
+async def test_a_log_that_shows_another_history_is_caught(served: Served, tmp_path: Path, size: int) -> None:
+    """Rewritten, signed and cosigned anew: whoever has an old mirror finds it, and keeps the proof."""
+    mirror = tmp_path / "mirror"
+    await mirrored(served.url, mirror)
+    before = files_of(mirror)
+    entries = [*leaves(600), leaf(600, outcome=3, policy=b"?" * 32), *leaves(size)[601:]]
+    other = Log(tmp_path / "other")
+    shown = other.grow(entries)
+    fault = await fails(str(other.files), mirror)
+    assert fault.check == "forked", fault
+    assert fault.index == (700 if size == 700 else 600)
+    assert [path.read_bytes() for path in (mirror / "rejected").iterdir()] == [shown]
+    assert (mirror / "checkpoint").read_bytes() == (served.log.files / "checkpoint").read_bytes()
+    assert before.items() <= files_of(mirror).items()
+
+
+async def test_a_broken_file_is_named_and_fetched_again(served: Served, tmp_path: Path) -> None:
+    """A server's broken bundle is found by its entry, set aside, and asked for again by the next run."""
+    path, mirror = served.log.files / "tile/entries/001", tmp_path / "mirror"
+    good = path.read_bytes()
+    path.write_bytes(good[:1000] + b"?" + good[1001:])
+    fault = await fails(served.url, mirror)
+    assert (fault.check, fault.index, fault.place) == ("entry-changed", 256 + 1000 // 376, "tile/entries/001")
+    assert (mirror / "tile/entries/001.wrong").is_file()
+    path.write_bytes(good[:-1])
+    assert (await fails(served.url, mirror)).check == "file-malformed"
+    path.unlink()
+    assert (await fails(served.url, mirror)).check == "file-missing"
+    path.write_bytes(good)
+    assert (await mirrored(served.url, mirror)).holds
+
+
+async def test_a_checkpoint_that_nobody_believes_fetches_nothing(served: Served, tmp_path: Path) -> None:
+    """Without a quorum, no file is asked for."""
+    (served.log.files / "checkpoint").write_bytes(note(700, b"r" * 32, witnesses=0))
+    assert (await fails(served.url, tmp_path / "mirror")).check == "checkpoint-quorum"
+    assert served.asked == {"checkpoint": 1}
+
+
+async def test_what_is_no_log_is_said_so(tmp_path: Path) -> None:
+    """A folder that is not there is a mistake in the command; a server that is not there is away."""
+    with pytest.raises(UsageError, match="neither a URL nor a folder"):
+        await fetch(str(tmp_path / "none"), tmp_path, POLICY)
+    with pytest.raises(Unavailable):
+        await fetch("http://127.0.0.1:1", tmp_path, POLICY)
+    with pytest.raises(Unavailable, match="no checkpoint has been published"):
+        await fetch(str(tmp_path), tmp_path, POLICY)
+
+
+def test_the_command_mirrors_and_ends_with_3(tmp_path: Path) -> None:
+    """From a folder: holds, then after a flip of one's own copy it is false, with the sentence and the index."""
+    log = Log(tmp_path / "published")
+    log.grow(leaves(300))
+    (tmp_path / "policy").write_text(POLICY_TEXT)
+    common = ["audit", "verify", "--policy", str(tmp_path / "policy"), "-o", "json"]
+    arguments = [*common, "--mirror", str(tmp_path / "mirror"), "--from", str(log.files)]
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 0, done.stderr
+    assert "Nothing is wrong: 300 entries" in done.stderr
+    path = tmp_path / "mirror" / "tile" / "0" / "000"
+    path.write_bytes(b"?" + path.read_bytes()[1:])
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 3
+    assert json.loads(done.stdout)["fault"]["place"] == "tile/0/000"
+    assert "FALSE (entry 0): tile/0/000 was changed" in done.stderr
+    assert CliRunner().invoke(cli, [*common, "--from", str(log.files)]).exit_code == 2
+    assert CliRunner().invoke(cli, [*common, "--mirror", str(tmp_path / "mirror")]).exit_code == 5
+
+
+async def test_fetches_go_side_by_side_and_stop_together(served: Served, tmp_path: Path) -> None:
+    """A cancelled run leaves whole files and no task behind."""
+    task = asyncio.create_task(fetch(served.url, tmp_path / "mirror", POLICY))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await mirrored(served.url, tmp_path / "mirror")).holds
