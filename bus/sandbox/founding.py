@@ -7,6 +7,7 @@ when governance comes.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -16,14 +17,19 @@ from bus.errors import SandboxError
 from bus.events.clock import format_us
 from bus.partner.compose import Draft
 from bus.partner.journal import STANDING, Item, Journal
+from bus.partner.known import DirectoryReader
 from bus.partner.profile import Profile
 from bus.partner.publisher import Publisher
+from bus.partner.transport import KafkaTransport
 from bus.policy.policy import Policy
 from bus.sandbox import outfit
 from bus.sandbox.home import Home
 from bus.sandbox.world import HUB, ORIGIN, WORLD, Organisation
 from bus.trust.directory import key_recovery_message, prove_key
 from bus.trust.keys import KeyRing
+
+DELIVERY_S = 20.0
+"""How long the courier may take to bring the directory to everyone."""
 
 
 async def found(home: Home) -> None:
@@ -47,6 +53,20 @@ async def found(home: Home) -> None:
         async with Publisher(profile) as publisher:
             for step in missing:
                 await _publish(publisher, step)
+        await _delivered(profile, {key.key_id for ring in rings.values() for key in ring.sealing})
+
+
+async def _delivered(profile: Profile, key_ids: set[bytes]) -> None:
+    """Wait until everyone can read the keys: the courier brings the directory a moment after it is recorded."""
+    async with DirectoryReader(profile, KafkaTransport(profile.connection()), "founding") as reader:
+        deadline = time.monotonic() + DELIVERY_S
+        while not key_ids <= (await reader.refresh()).keys.keys():
+            if time.monotonic() > deadline:
+                raise SandboxError(
+                    "the directory was recorded, and not delivered",
+                    hint="Look into the courier's log, then `bus sandbox up` again.",
+                )
+            await asyncio.sleep(0.05)
 
 
 def _stands(journal: Journal, draft: Draft) -> bool:
