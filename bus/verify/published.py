@@ -100,12 +100,12 @@ class _Verifier:
 
     def run(self) -> Tree:
         claims = [*self._since(), *self._kept()]
-        self._newer()
         first = self.tree.first * WIDTH
         wanted = sorted({one.size for one in claims if one.size > first} | {self.claim.size})
         self._walk(wanted)
         self._tiles_above(claims)
         self._root(claims)
+        self._newer()
         for one in claims:
             self._same_tree(one)
         if claims:
@@ -161,11 +161,17 @@ class _Verifier:
                     f"and now it shows {min(one.size, claim.size)}."
                 )
                 raise Fault("rolled-back", sentence, min(one.size, claim.size), place).raised()
-            tree = TileTree(one.size, self.folder.tile)
-            if (tree.root(), tree.root(claim.size)) != (one.root, claim.root) and self._root_at(
-                claim.size
-            ) == claim.root:
+            if not self._continues(one):
                 raise forked(claim, one).raised()
+
+    def _continues(self, one: Claim) -> bool:
+        """Whether a larger checkpoint's tree begins with the newest believed one's."""
+        tree = TileTree(one.size, self.folder.tile)
+        try:
+            return (tree.root(), tree.root(self.claim.size)) == (one.root, self.claim.root)
+        except Malformed:
+            sentence = f"The tiles do not hold the tree of {one.size} entries that {one.name} is of."
+            raise Fault("file-malformed", sentence, self.claim.size, "checkpoint.unwitnessed").raised() from None
 
     def _grew(self, size: int) -> bool:
         """Whether the newest checkpoint has meanwhile reached a size: the publisher may be at work."""
