@@ -18,8 +18,8 @@ from bus.errors import UsageError
 
 if TYPE_CHECKING:
     from bus.tlog.policy import Policy
-    from bus.verify.published import Progress, Tree
     from bus.verify.report import Report
+    from bus.verify.subject import Progress, Tree
 
 FALSE = 3
 _EVERY_S = 5.0
@@ -79,8 +79,9 @@ def verify(
 
 def _published(folder: Path, policy: Policy, since: bytes | None, jobs: int, dsn: str | None) -> Report:
     from bus.verify.fault import Wrong
-    from bus.verify.published import Subject, verify_files
+    from bus.verify.published import verify_files
     from bus.verify.report import Report
+    from bus.verify.subject import Subject
 
     report, log = Report(), folder / "log"
     try:

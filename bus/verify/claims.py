@@ -140,6 +140,19 @@ def back_dated(claim: Claim, last_us: int | None, next_us: int | None) -> Fault 
     return None
 
 
+def forked(one: Claim, other: Claim) -> Fault:
+    """Two signed checkpoints of which neither continues the other."""
+    sentence = (
+        f"The log has two histories: {_named(one)} and {_named(other)} are both signed, and the one does not continue "
+        "the other."
+    )
+    return Fault("forked", sentence, one.size, f"checkpoints/{one.size}")
+
+
+def _named(claim: Claim) -> str:
+    return claim.name if "entries" in claim.name else f"{claim.name} ({claim.size} entries)"
+
+
 def instant(time_us: int) -> str:
     """A time as auditors read it."""
     try:

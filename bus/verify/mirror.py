@@ -25,12 +25,13 @@ from bus.tlog.policy import Policy
 from bus.tlog.tile import WIDTH, Tile, tiles_of
 from bus.tlog.tiletree import TileTree
 from bus.tlog.tree import HASH_SIZE
-from bus.verify.claims import Claim, kept, newest, sizes
+from bus.verify.claims import Claim, forked, kept, newest, sizes
 from bus.verify.fault import Fault, Wrong
 from bus.verify.folder import Folder
-from bus.verify.published import Progress, Subject, forked, silent, verify_files
+from bus.verify.published import verify_files
 from bus.verify.report import Report
 from bus.verify.source import Source, open_source
+from bus.verify.subject import Progress, Subject, silent
 
 _AT_ONCE: Final = 16
 _BATCH: Final = 512

@@ -7,64 +7,24 @@ above; the root; every checkpoint that was kept; the rule of back-dating. The fi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Final
-
-import msgspec
 
 from bus.errors import Malformed
 from bus.tlog.frontier import EMPTY, SUBTREE_HEIGHT, Frontier
-from bus.tlog.policy import Policy
 from bus.tlog.tile import HEIGHT, WIDTH, Tile, width_at
 from bus.tlog.tiletree import TileTree
 from bus.tlog.tree import EMPTY_ROOT, HASH_SIZE
-from bus.verify.claims import Claim, back_dated, kept, newest, read_claim, sizes
+from bus.verify.claims import Claim, back_dated, forked, kept, newest, read_claim, sizes
 from bus.verify.crew import tasks, walk
 from bus.verify.fault import Fault
 from bus.verify.folder import Folder
 from bus.verify.leaves import above
-from bus.verify.report import Report, Span
+from bus.verify.report import Report, close_span, span
 from bus.verify.scan import Edge, Part, first_difference, narrow_tile
+from bus.verify.subject import Progress, Subject, Tree, silent
 
 _PUBLISHING_S: Final = 2.0
-Progress = Callable[[int, int], None]
-"""Told how many entries are done, and of how many."""
-
-
-def silent(_done: int, _total: int) -> None:
-    """Shows no progress."""
-
-
-class Subject(msgspec.Struct, frozen=True):
-    """What is to be verified, and by whose word."""
-
-    files: Path
-    """The folder below which ``tile/…`` stands."""
-    kept: Path
-    """The folder of earlier checkpoints, each under its size."""
-    policy: Policy
-    since: bytes | None = None
-    """An older checkpoint that the auditor has: entries below it are not read again, only their tree is."""
-    newest: bytes | None = None
-    """The checkpoint to verify against; where it is None, it is read from ``files``."""
-
-
-class Tree(msgspec.Struct):
-    """What is known of the published tree once it is verified."""
-
-    claim: Claim
-    first: int
-    """Number of the first tile of level 0 that was read."""
-    roots: list[bytes]
-    """The roots of all whole tiles of level 0."""
-    signed: dict[int, bytes] = {}
-    """The root of every checkpoint that is kept, by its size."""
-
-    @property
-    def size(self) -> int:
-        """How many entries it has."""
-        return self.claim.size
 
 
 def verify_files(subject: Subject, report: Report, *, jobs: int = 1, progress: Progress = silent) -> Tree:
@@ -212,7 +172,7 @@ class _Verifier:
             if part.fault is not None:
                 raise part.fault.raised()
         report.time_us = last_us
-        _close(report.policies, self.claim.size)
+        close_span(report.policies, self.claim.size)
         report.passed("entries", f"{done} entries are the leaves of the tree, in order of time")
 
     def _take(self, part: Part) -> None:
@@ -234,7 +194,7 @@ class _Verifier:
         for outcome, count in part.outcomes.items():
             self.report.outcomes[outcome] = self.report.outcomes.get(outcome, 0) + count
         for index, digest in part.policies:
-            _span(self.report.policies, index, digest)
+            span(self.report.policies, index, digest)
 
     def _tiles_above(self, claims: Sequence[Claim]) -> None:
         """Every tile above level 0, from the roots of the tiles below."""
@@ -327,27 +287,6 @@ def _follows(part: Part, last_us: int | None) -> None:
     index = part.first * WIDTH
     sentence = f"Entry {index} is not later than entry {index - 1}: the ledger's time goes back there."
     raise Fault("time-goes-back", sentence, index).raised()
-
-
-def _span(spans: list[Span], index: int, digest: bytes) -> None:
-    if spans and spans[-1].digest == digest:
-        return
-    _close(spans, index)
-    spans.append(Span(index, index, digest))
-
-
-def _close(spans: list[Span], end: int) -> None:
-    if spans:
-        spans[-1] = Span(spans[-1].first, end - 1, spans[-1].digest)
-
-
-def forked(one: Claim, other: Claim) -> Fault:
-    """Two signed checkpoints of which neither continues the other."""
-    sentence = (
-        f"The log has two histories: {one.name} ({one.size} entries) and {other.name} ({other.size} entries) are "
-        f"both signed, and the one does not continue the other."
-    )
-    return Fault("forked", sentence, one.size, f"checkpoints/{one.size}")
 
 
 def _not_whole(tile: Tile) -> Fault:

@@ -75,3 +75,17 @@ class Report(msgspec.Struct):
             "checks": [{"check": one.name, "holds": one.holds, "detail": one.detail} for one in self.checks],
             "seconds": round(self.seconds, 3),
         }
+
+
+def span(spans: list[Span], index: int, digest: bytes) -> None:
+    """From this entry on, another policy; the same one again changes nothing."""
+    if spans and spans[-1].digest == digest:
+        return
+    close_span(spans, index)
+    spans.append(Span(index, index, digest))
+
+
+def close_span(spans: list[Span], end: int) -> None:
+    """The last span ends before this entry."""
+    if spans:
+        spans[-1] = Span(spans[-1].first, end - 1, spans[-1].digest)

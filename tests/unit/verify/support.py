@@ -12,8 +12,9 @@ from bus.tlog.leaf import ZERO32, pack_leaf
 from bus.tlog.note import Note, sign_note
 from bus.tlog.policy import Policy
 from bus.tlog.vkey import Kind, NoteKey
-from bus.verify.published import Subject, Tree, verify_files
+from bus.verify.published import verify_files
 from bus.verify.report import Report
+from bus.verify.subject import Subject, Tree
 
 ORIGIN = "ledger.test.example/safeguard"
 KEY = NoteKey(ORIGIN, Kind.ED25519, bytes(32))

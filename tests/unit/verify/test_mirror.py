@@ -20,8 +20,8 @@ from bus.tlog.tile import tiles_of
 from bus.verify import source
 from bus.verify.fault import Fault, Wrong
 from bus.verify.mirror import fetch, verify_mirror
-from bus.verify.published import silent
 from bus.verify.report import Report
+from bus.verify.subject import silent
 from tests.unit.verify.support import POLICY, POLICY_TEXT, Log, leaf, leaves, note
 
 
