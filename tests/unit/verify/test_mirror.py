@@ -33,6 +33,8 @@ class Served:
         self.asked = Counter[str]()
         self.breaks_after = 10**9
         self.url = ""
+        self.stuck_after = 10**9
+        self.stuck = asyncio.Event()
 
     @web.middleware
     async def watch(self, request: web.Request, handler) -> web.StreamResponse:
@@ -40,6 +42,9 @@ class Served:
         self.asked[request.path.lstrip("/")] += 1
         if self.asked.total() > self.breaks_after:
             raise web.HTTPServiceUnavailable
+        if self.asked.total() > self.stuck_after:
+            self.stuck.set()
+            await asyncio.Event().wait()
         return await handler(request)
 
 
@@ -52,7 +57,7 @@ async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     found = Served(log)
     app = application(log.files)
     app.middlewares.append(found.watch)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -218,9 +223,11 @@ def test_the_command_mirrors_and_ends_with_3(tmp_path: Path) -> None:
 
 async def test_fetches_go_side_by_side_and_stop_together(served: Served, tmp_path: Path) -> None:
     """A cancelled run leaves whole files and no task behind."""
+    served.stuck_after = 3
     task = asyncio.create_task(fetch(served.url, tmp_path / "mirror", POLICY))
-    await asyncio.sleep(0.01)
+    await served.stuck.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    served.stuck_after = 10**9
     assert (await mirrored(served.url, tmp_path / "mirror")).holds
