@@ -75,13 +75,16 @@ def inspect(
     Returns:
         One candidate a record, in order.
     """
-    candidates = [Candidate(record, owner, lane) for record in records]
-    signed = [candidate for candidate in candidates if _sliced(candidate)]
+    candidates, signed = sliced(records, owner, lane)
     check(signed, verifier, key_of)
-    for candidate in signed:
-        if candidate.reason is None:
-            parse(candidate)
+    parse_all(signed)
     return candidates
+
+
+def sliced(records: Sequence[Record], owner: str, lane: str) -> tuple[list[Candidate], list[Candidate]]:
+    """One candidate a record, and those of them that have a signature to check."""
+    candidates = [Candidate(record, owner, lane) for record in records]
+    return candidates, [candidate for candidate in candidates if _sliced(candidate)]
 
 
 def check(candidates: Sequence[Candidate], verifier: BatchVerifier, key_of: Callable[[bytes], bytes | None]) -> None:
@@ -90,6 +93,13 @@ def check(candidates: Sequence[Candidate], verifier: BatchVerifier, key_of: Call
     for candidate, reason in zip(candidates, verifier.verify_many(items, key_of), strict=True):
         candidate.reason = reason
         candidate.unknown_key = reason == "key-unknown"
+
+
+def parse_all(candidates: Sequence[Candidate]) -> None:
+    """Decode those whose signature holds."""
+    for candidate in candidates:
+        if candidate.reason is None:
+            parse(candidate)
 
 
 def parse(candidate: Candidate) -> None:

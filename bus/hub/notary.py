@@ -20,7 +20,7 @@ from bus.events.names import HUB, LANES, out_topic
 from bus.hub import faults
 from bus.hub.config import HubConfig
 from bus.hub.cursor import read_cursors
-from bus.hub.intake import Candidate, inspect
+from bus.hub.intake import Candidate, check, parse_all, sliced
 from bus.hub.load import check_cursors, check_intake, check_signed, load_state
 from bus.hub.logkey import last_signed
 from bus.hub.receipts import FlushRow, SignedReceipts, reissue, sign_receipts
@@ -38,7 +38,9 @@ from bus.trust.keys import KeyRing
 log: Any = structlog.get_logger("bus.hub.notary")
 
 CHUNK = 128
-"""Records looked at before the loop gets a turn: more would stall heartbeats and the urgent lane."""
+"""Records sliced and verified at a time: more would stall heartbeats and the urgent lane."""
+STEP = 32
+"""Records decoded at a time. A flush waits for the database a dozen times, each time for the step under way too."""
 MAX_FLUSH = 1024
 QUEUED = 4 * MAX_FLUSH
 HEARTBEAT_S = 1.0
@@ -205,7 +207,7 @@ class Notary:
                 end += 1
             chunk = records[at:end]
             owner = owner_of(topic)
-            looked = inspect(chunk, owner, lane, self._state.verifier, self._state.directory.public_key)
+            looked = await self._inspect(chunk, owner, lane)
             queued: list[Candidate | Gap] = []
             for record, candidate in zip(chunk, looked, strict=True):
                 expected = next_offsets[topic]
@@ -215,7 +217,16 @@ class Notary:
                 queued.append(candidate)
             await self._queue(lane, queued)
             at = end
+
+    async def _inspect(self, records: Sequence[Record], owner: str, lane: str) -> list[Candidate]:
+        """As ``intake.inspect``, in steps: between two, the flush under way gets the database's answers."""
+        candidates, signed = sliced(records, owner, lane)
+        await asyncio.sleep(0)
+        check(signed, self._state.verifier, self._state.directory.public_key)
+        for at in range(0, len(signed), STEP):
+            parse_all(signed[at : at + STEP])
             await asyncio.sleep(0)
+        return candidates
 
     async def _trailing(
         self, reader: Reader, lane: str, assigned: frozenset[str], next_offsets: dict[str, int]

@@ -1,9 +1,9 @@
 """The ledger's writer: one Postgres session of the notary, one transaction a flush.
 
 Order inside the transaction, and why: the compare-and-set of the head comes first, so that two notaries cannot
-both go on; then the look-up of ids, which nobody else can change now; then four binary COPYs; numbers, offsets,
-receipts and the frontier; COMMIT. Whatever goes wrong, the caller drops all it knows and loads again: a COMMIT
-whose reply was lost may have happened.
+both go on; then the look-up of ids, which nobody else can change now; then four binary COPYs; in one statement
+numbers, offsets, receipts and the frontier; COMMIT. Whatever goes wrong, the caller drops all it knows and loads
+again: a COMMIT whose reply was lost may have happened.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ RECORD_COLUMNS = ("index", "schema_id", "header", "decision", "bus_signature")
 CONTENT_COLUMNS = ("index", "body", "sealed", "raw", "raw_headers", "raw_key")
 ACCEPTED_COLUMNS = ("event_id", "index", "commitment", "thread", "lane")
 STEP_COLUMNS = ("index", "subject", "type", "line", "step", "viewed")
-FLUSH_COLUMNS = ("first_index", "last_index", "number", "key_id", "batch", "sig")
-SUBTREE_COLUMNS = ("n", "hash")
 
 
 class Head(Struct, frozen=True):
@@ -235,20 +233,29 @@ class FlushTransaction:
         await self._copy("content", CONTENT_COLUMNS, rows.content)
         await self._copy("accepted_id", ACCEPTED_COLUMNS, rows.accepted)
         await self._copy("step", STEP_COLUMNS, rows.step)
-        await self._copy("subtree", SUBTREE_COLUMNS, rows.subtree)
-        await self._copy("flush", FLUSH_COLUMNS, rows.flush)
-        if rows.recipients:
-            orgs, lanes = zip(*rows.recipients, strict=True)
-            numbers = list(rows.recipients.values())
-            await self._connection.execute(QUERIES["save_recipients"], list(orgs), list(lanes), numbers)
-        await self._connection.execute(QUERIES["save_intake"], list(rows.intake), list(rows.intake.values()))
         await self._connection.execute(
-            QUERIES["finish_head"], frontier.size, frontier.root(), frontier.encode(), time_us
+            QUERIES["finish_flush"],
+            frontier.size,
+            frontier.root(),
+            frontier.encode(),
+            time_us,
+            list(rows.intake),
+            list(rows.intake.values()),
+            [org for org, _ in rows.recipients],
+            [lane for _, lane in rows.recipients],
+            list(rows.recipients.values()),
+            *_columns(rows.subtree, 2),
+            *_columns(rows.flush, 6),
         )
 
     async def _copy(self, table: str, columns: tuple[str, ...], records: Sequence[tuple[Any, ...]]) -> None:
         if records:
             await self._connection.copy_records_to_table(table, schema_name="ledger", columns=columns, records=records)
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows turned into columns, for ``unnest``."""
+    return [[row[place] for row in rows] for place in range(width)]
 
 
 def _head(row: Any) -> Head:

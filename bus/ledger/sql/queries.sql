@@ -20,8 +20,21 @@ UPDATE ledger.head SET size = $3, heartbeat = clock_timestamp(), receipted = gre
 WHERE size = $1 AND epoch = $2
 RETURNING extract(epoch FROM clock_timestamp())::float8 AS now_s;
 
--- finish_head --
--- The frontier and root of the new size, in the same transaction as the compare-and-set.
+-- finish_flush --
+-- The last statement of a flush: the frontier and root of the new size; the offset to read next of each topic; the
+-- last number given to each recipient; subtree roots; what the receipts are sent again from. One round trip for all.
+WITH offsets AS (
+    INSERT INTO ledger.intake (topic, next_offset) SELECT * FROM unnest($5::text[], $6::bigint[])
+    ON CONFLICT (topic) DO UPDATE SET next_offset = excluded.next_offset
+), numbers AS (
+    INSERT INTO ledger.recipient (org, lane, seq) SELECT * FROM unnest($7::text[], $8::text[], $9::bigint[])
+    ON CONFLICT (org, lane) DO UPDATE SET seq = excluded.seq
+), trees AS (
+    INSERT INTO ledger.subtree (n, hash) SELECT * FROM unnest($10::bigint[], $11::bytea[])
+), receipts AS (
+    INSERT INTO ledger.flush (first_index, last_index, number, key_id, batch, sig)
+    SELECT * FROM unnest($12::bigint[], $13::bigint[], $14::smallint[], $15::bytea[], $16::bytea[], $17::bytea[])
+)
 UPDATE ledger.head SET root = $2, frontier = $3, time_us = $4 WHERE size = $1;
 
 -- find_accepted --
@@ -53,19 +66,9 @@ SELECT index, entry.schema_id, entry.step, content.body
 FROM ledger.entry JOIN ledger.content USING (index)
 WHERE index = ANY ($1::bigint[]) AND content.body IS NOT NULL;
 
--- save_intake --
--- The offset to read next of each topic that this flush covers.
-INSERT INTO ledger.intake (topic, next_offset) SELECT * FROM unnest($1::text[], $2::bigint[])
-ON CONFLICT (topic) DO UPDATE SET next_offset = excluded.next_offset;
-
 -- read_intake --
 -- The offset to read next of every topic.
 SELECT topic, next_offset FROM ledger.intake;
-
--- save_recipients --
--- The last number given to each recipient of this flush.
-INSERT INTO ledger.recipient (org, lane, seq) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
-ON CONFLICT (org, lane) DO UPDATE SET seq = excluded.seq;
 
 -- read_recipients --
 -- The last number given to each recipient in each lane.
