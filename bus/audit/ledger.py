@@ -137,7 +137,13 @@ async def open_ledger(dsn: str) -> AsyncGenerator[Ledger]:
             yield Ledger(connection)
     except BusError:
         raise
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except BrokenPipeError:
+        raise  # standard output's, whose reader has gone
+    except OSError as error:
+        if connection is not None and not isinstance(error, ConnectionError | TimeoutError):
+            raise  # not the database's: a full disk under standard output, say
+        raise _as_ours(error) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise _as_ours(error) from error
     finally:
         if connection is not None:

@@ -66,6 +66,7 @@ async def _consume(profile: Profile, *, follow: bool, from_start: bool, ack: str
             if count == limit:
                 await subscriber.look_into_log()
                 break
+        await acks.finish()  # a delivery is handled once its issuer was told: before the inbox is left
     return CHECK_FAILED if wrong or subscriber.alarms else 0
 
 

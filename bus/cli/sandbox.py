@@ -71,7 +71,13 @@ bus sandbox status -o json
 @output_option("table", "json")
 def status(output: str) -> None:
     """Say what runs, and how to connect."""
-    _print(_sandbox(say).status(), output)
+    from bus.sandbox.lifecycle import ROLES
+
+    found = _sandbox(say).status()
+    _print(found, output)
+    running = {process["role"] for process in found["processes"]}
+    if down := [role for role in ROLES if role not in running]:
+        say(f"not running: {', '.join(down)}; `bus sandbox up` starts what is missing", colour="yellow")
 
 
 def _sandbox(tell: Say) -> Sandbox:

@@ -30,6 +30,8 @@ from bus.errors import SandboxError
 
 _FOLDERS = ("kafka", "postgres", "hub", "publisher", "witnesses", "organisations", "journal", "logs", "jars", "tmp")
 _FILES = ("sandbox.json", "lock")
+_NEIGHBOURS = ("witness",)
+"""What other commands keep in the state folder by default: left alone, never erased."""
 _UNFIT = re.compile(r"""["'`,:;\\*\x00-\x1f]""")
 _LOCK_TIMEOUT_S = 120.0
 _LOG_KEEP_BYTES = 8 << 20
@@ -117,7 +119,7 @@ class Home(Struct, frozen=True):
         Raises:
             SandboxError: something else is kept here.
         """
-        foreign = sorted(set(_names_in(self.root)) - {*_FOLDERS, *_FILES})
+        foreign = sorted(set(_names_in(self.root)) - {*_FOLDERS, *_FILES, *_NEIGHBOURS})
         if foreign:
             raise SandboxError(
                 f"{self.root} is no sandbox's folder: {foreign[0]} is kept there",

@@ -224,6 +224,17 @@ async def test_consume_remembers_and_from_start_does_not(bus: Shell) -> None:
     assert event_id in [row["event_id"] for row in (await bus(*reader, "--from-start")).rows]
 
 
+async def test_what_was_acknowledged_does_not_come_again(bus: Shell) -> None:
+    """With --ack fetched the place in the inbox is kept too, with and without a limit."""
+    events = [await bus.example("HashHit", "mirage-models", "police-north") for _ in range(3)]
+    await bus.publish(events, "mirage-models")
+    reader = ("consume", "--as", "police-north", "--ack", "fetched")
+    first = (await bus(*reader, "--limit", "1")).rows
+    rest = (await bus(*reader)).rows
+    assert {row["index"] for row in first}.isdisjoint(row["index"] for row in rest)
+    assert (await bus(*reader)).out == ""
+
+
 async def test_fetched_is_told_to_the_issuer_once(bus: Shell) -> None:
     """--ack fetched publishes one acknowledgement per event, which the trace shows, and none of acknowledgements."""
     event = await bus.example("HashHit", "mirage-models", "police-isles")
