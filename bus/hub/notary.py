@@ -28,7 +28,7 @@ from bus.hub.sequencer import Built, Gap, build, ids_of, items_of_rows, owner_of
 from bus.hub.subjects import look_up
 from bus.hub.topics import admit
 from bus.kafka.admin import Admin
-from bus.kafka.reader import OffsetLost, Reader
+from bus.kafka.reader import OffsetLost, Reader, Unreadable, readable_from
 from bus.kafka.records import Outgoing, Record
 from bus.kafka.writer import Writer
 from bus.ledger.store import CLOCK_TOLERANCE_S, Head, Store
@@ -166,6 +166,9 @@ class Notary:
                 except OffsetLost as lost:
                     await self._offsets_lost(reader, lane, lost, next_offsets)
                     continue
+                except Unreadable:
+                    await self._pass_over(reader, lane, sorted(assigned), next_offsets)
+                    continue
                 faults.at("notary.read")
                 if records:
                     await self._look(lane, records, next_offsets)
@@ -196,6 +199,20 @@ class Notary:
         """Records were deleted ahead of us, or an outbox was truncated while we ran."""
         log.error("notary.offset_lost", topics=sorted(lost.positions))
         await self._assign(reader, lane, next_offsets)
+
+    async def _pass_over(self, reader: Reader, lane: str, topics: Sequence[str], next_offsets: dict[str, int]) -> None:
+        """Read topic by topic; what of one of them cannot be parsed is refused in one entry, and nobody else waits."""
+        for topic in topics:
+            await reader.assign({topic: next_offsets[topic]})
+            try:
+                await self._look(lane, await reader.read(timeout_s=0.5), next_offsets)
+            except Unreadable:
+                first, end = next_offsets[topic], (await reader.end_offsets([topic]))[topic]
+                after = await readable_from(reader, topic, first, end)
+                log.warning("notary.unreadable", topic=topic, offset=first, after=after)
+                await self._queue(lane, [Gap(topic, lane, first, after - 1, "header-malformed", refused=True)])
+                next_offsets[topic] = after
+        await reader.assign({topic: next_offsets[topic] for topic in topics})
 
     async def _look(self, lane: str, records: Sequence[Record], next_offsets: dict[str, int]) -> None:
         """Look at records in chunks, and put a gap where offsets were skipped."""

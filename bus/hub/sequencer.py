@@ -36,13 +36,14 @@ MAX_ALTERNATIVES = 7
 
 
 class Gap(Struct, frozen=True):
-    """Offsets of an outbox that hold no record, and why."""
+    """Offsets of an outbox that hold no record, or (``refused``) records that nobody can parse, and why."""
 
     topic: str
     lane: str
     first: int
     last: int
     reason: str
+    refused: bool = False
 
 
 class State(Struct):
@@ -147,10 +148,14 @@ class _Builder:
         return built
 
     def gap(self, gap: Gap) -> None:
-        """Offsets without a record are covered by an entry of their own."""
-        self.built.gaps += 1
+        """Offsets without a record, or with none that can be parsed, are covered by one entry."""
+        if gap.refused:
+            self.built.refused += 1
+        else:
+            self.built.gaps += 1
         source = _Source(gap.topic, gap.lane, owner_of(gap.topic), gap.first, gap.last)
-        self._entry(Outcome.GAP, source, None, _Told((gap.reason,)), ZERO32)
+        outcome = Outcome.REFUSED if gap.refused else Outcome.GAP
+        self._entry(outcome, source, None, _Told((gap.reason,)), ZERO32)
 
     def record(self, candidate: Candidate) -> None:
         """One record gives one entry."""

@@ -49,6 +49,13 @@ class OffsetLost(Unavailable):
         self.positions = dict(positions)
 
 
+class Unreadable(Unavailable):
+    """Some topic holds a record that the client cannot parse: a header whose name is no UTF-8, which brokers let pass.
+
+    What was read of other topics in the same call is lost to the caller, who must go back to its own offsets.
+    """
+
+
 class Reader:
     """Reads topics of one partition each from offsets that the caller keeps."""
 
@@ -136,6 +143,7 @@ class Reader:
 
         Raises:
             OffsetLost: a position that the broker does not have; the others go on after ``assign``.
+            Unreadable: a record that cannot be parsed; see :func:`readable_from`.
             NotAllowed, Unavailable: as :meth:`assign`.
         """
         if not self._topics:
@@ -150,6 +158,8 @@ class Reader:
             raise NotAllowed(f"Kafka does not let {self._connection.username} read {self._topics}") from error
         except (KafkaError, OSError) as error:
             raise Unavailable(f"reading from Kafka failed: {type(error).__name__}") from error
+        except ValueError as error:
+            raise Unreadable("a record cannot be parsed") from error
         records: list[Record] = []
         for tp, batch in got.items():
             topic: str = tp.topic
@@ -196,6 +206,39 @@ class Reader:
             if time.monotonic() > deadline:
                 raise TimeoutError
         return asked.result()
+
+
+async def readable_from(reader: Reader, topic: str, offset: int, end: int) -> int:
+    """Where a topic can be read again, if it cannot be at ``offset``.
+
+    A batch is parsed from its first record whatever offset is asked for, so all of it is passed over; in strides that
+    double, then by halves, so that a batch of thousands costs a dozen fetches. Leaves ``reader`` assigned to ``topic``.
+
+    Returns:
+        An offset from ``offset`` + 1 to ``end``, from which nothing that is there now is unreadable at once.
+    """
+    bad, stride = offset, 1
+    while True:
+        good = min(bad + stride, end)
+        if good == end or await _is_readable(reader, topic, good):
+            break
+        bad, stride = good, stride * 2
+    while good - bad > 1:
+        middle = (bad + good) // 2
+        if await _is_readable(reader, topic, middle):
+            good = middle
+        else:
+            bad = middle
+    return good
+
+
+async def _is_readable(reader: Reader, topic: str, offset: int) -> bool:
+    await reader.assign({topic: offset})
+    try:
+        await reader.read(timeout_s=2.0, max_records=1)
+    except Unreadable:
+        return False
+    return True
 
 
 class GroupReader(Reader):

@@ -7,6 +7,8 @@ from typing import Any
 
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.record.util import calc_crc32c
 from confluent_kafka import KafkaError, Producer
 
 from bus.errors import NotAllowed
@@ -154,3 +156,41 @@ async def produce(members: Members, org: str, record: Outgoing, *, timestamp: in
         return offset
 
     return await asyncio.to_thread(run)
+
+
+async def test_record_that_no_client_can_parse_does_not_stop_the_hub(members: Members) -> None:
+    """A batch with a header name that is no UTF-8 is refused as one; the sender's next event and others' stand."""
+    bad, other = members.having("platform")[:2]
+    hotline = members.having("hotline")[0]
+    before = members.forge.record(bad, members.forge.event(bad, (hotline,)))
+    async with Writer(members.connection(bad), "before") as writer:
+        await writer.send_all([before])
+    first = await poison(members, bad, records=5)
+    again = await poison(members, bad, records=1)
+    after = members.forge.record(bad, members.forge.event(bad, (hotline,)))
+    elsewhere = members.forge.record(other, members.forge.event(other, (hotline,)))
+    async with Writer(members.connection(bad), "after") as writer:
+        (sent,) = await writer.send_all([after])
+    async with Writer(members.connection(other), "elsewhere") as writer:
+        (elsewhere_sent,) = await writer.send_all([elsewhere])
+    topic = f"out.{bad}"
+    told = await receipts(members, bad, {(topic, offset) for offset in range(first, sent.offset + 1)})
+    assert {told[topic, offset] for offset in (*range(first, first + 5), again)} == {(3, ("header-malformed",))}
+    assert told[topic, sent.offset] == (1, ())
+    theirs = await receipts(members, other, {(f"out.{other}", elsewhere_sent.offset)})
+    assert theirs[f"out.{other}", elsewhere_sent.offset] == (1, ())
+
+
+async def poison(members: Members, org: str, *, records: int) -> int:
+    """Write a batch whose last record has a header name of bytes that are no text; its first offset."""
+    async with AIOKafkaProducer(**members.connection(org).aiokafka()) as producer:
+        batch: Any = producer.create_batch()
+        for number in range(records):
+            name = "BADK" if number == records - 1 else "good"
+            batch.append(timestamp=None, key=b"k", value=b"v", headers=[(name, b"x")])
+        batch.close()
+        built = bytearray(bytes(batch._builder.build()).replace(b"BADK", b"\xff\xfe\xff\xfe"))
+        built[17:21] = calc_crc32c(bytes(built[21:])).to_bytes(4, "big")
+        batch._buffer = built
+        future = await producer.send_batch(batch, f"out.{org}", partition=0)
+        return (await future).offset
