@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bus.sandbox.lifecycle import Sandbox
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A run in the background of a shell hands this down, and a Ctrl-C that a test sends would mean nothing.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BUILD = Path(__file__).resolve().parents[1] / "build"
 

@@ -25,8 +25,18 @@ def run(main: Coroutine[Any, Any, T], *, level: int = logging.ERROR) -> T:
     """
     configure_logs(logging.DEBUG if settings().verbose else level)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.get_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
-        return runner.run(main)
+        try:
+            return runner.run(_until_told(main))
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+
+
+async def _until_told(main: Coroutine[Any, Any, T]) -> T:
+    """Let SIGTERM end the work as Ctrl-C does, also where a shell started us with SIGINT ignored."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await main
 
 
 def _loop_factory() -> Any:
