@@ -128,6 +128,7 @@ class _Printed:
     def __init__(self, count: int, output: str) -> None:
         self._count, self._output = count, output
         self.tally: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
 
     @contextmanager
     def opened(self) -> Generator[Callable[[Outcome], None]]:
@@ -137,6 +138,7 @@ class _Printed:
 
                 def got(outcome: Outcome) -> None:
                     self.tally[outcome.outcome] += 1
+                    self.reasons.update(outcome.reasons)
                     writer.write(row(outcome))
                     tell(sum(self.tally.values()))
 
@@ -146,6 +148,7 @@ class _Printed:
                     writer.finish(**_counted(self.tally))
         finally:
             _conclude(self.tally, self._count)
+            _explain(self.reasons)
 
 
 def row(outcome: Outcome) -> dict[str, Any]:
@@ -177,6 +180,18 @@ def _conclude(tally: Counter[str], count: int) -> None:
     rest = f", {missing} without a receipt: publish the same again for them" if missing else ""
     bad = tally["refused"] or tally["unknown"] or missing
     say(f"{plural(count)}: {told}{rest}", colour="yellow" if bad else "green")
+
+
+def _explain(reasons: Counter[str]) -> None:
+    """What each reason of a refusal means, and what to do about it."""
+    if not reasons:
+        return
+    from bus.events.refusals import refusals
+
+    for code, count in sorted(reasons.items()):
+        meaning, remedy = refusals().get(code, ("", ""))
+        if meaning:
+            say(f"{code} ({count}): {meaning}. {remedy}", colour="yellow")
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from bus.audit import answers
 from bus.audit.ledger import Head, Ledger, open_ledger
 from bus.audit.words import OUTCOMES
 from bus.errors import CheckFailed
-from bus.paths import schemas_dir
+from bus.events.refusals import refusals
 
 ADVISORY_TIMEOUT_S = 15.0
 
@@ -83,15 +82,8 @@ async def courier_said(dsn: str, last: Mapping[str, int]) -> None:
 async def _refusal(ledger: Ledger, index: int) -> dict[str, Any]:
     """A refused entry, with what its reason means and what to do about it."""
     shown = await answers.show(ledger, index)
-    meanings = _meanings()
+    meanings = refusals()
     reason = shown["reasons"][0] if shown["reasons"] else ""
     meaning, remedy = meanings.get(reason, ("", ""))
     return {"index": index, "issuer": shown["issuer"], "type": shown["type"], "reason": reason,
             "meaning": meaning, "remedy": remedy}  # fmt: skip
-
-
-def _meanings() -> dict[str, tuple[str, str]]:
-    """What each refusal code means, and its remedy."""
-    path = schemas_dir() / "codes" / "refusal.csv"
-    with path.open(encoding="utf-8", newline="") as lines:
-        return {line["code"]: (line["meaning"], line["remedy"]) for line in csv.DictReader(lines)}
