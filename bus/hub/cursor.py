@@ -10,14 +10,19 @@ It is written in the Kafka transaction that delivers, so neither can be there wi
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 from msgspec import Struct, field
 
-from bus.errors import StartRefused
+from bus.errors import StartRefused, Unavailable
 from bus.events.names import HUB_CURSOR
 from bus.kafka.connection import Connection
 from bus.kafka.reader import Reader
 from bus.kafka.records import Outgoing
+
+OPEN_TRANSACTION_S = 45.0
+"""Longer than the couriers' transaction time-out of 30 s."""
 
 
 class Cursor(Struct, frozen=True):
@@ -33,17 +38,24 @@ class Cursor(Struct, frozen=True):
 
 
 async def read_cursors(connection: Connection, client_id: str) -> dict[str, Cursor]:
-    """The newest cursor of each lane that has one, read to the end of what is committed.
+    """The newest cursor of each lane that has one, read to the end of the topic.
+
+    The end is that of everything written: an open transaction of the other lane holds back what is committed behind
+    it, so it is waited for; the broker ends it within its time-out.
 
     Raises:
         StartRefused: a record of the topic is no cursor.
-        Unavailable: Kafka is away.
+        Unavailable: Kafka is away, or a transaction does not end.
     """
     found: dict[str, Cursor] = {}
-    async with Reader(connection, client_id) as reader:
+    async with Reader(connection, f"{client_id}-end", isolation="read_uncommitted") as reader:
         end = (await reader.end_offsets([HUB_CURSOR]))[HUB_CURSOR]
+    deadline = time.monotonic() + OPEN_TRANSACTION_S
+    async with Reader(connection, client_id) as reader:
         at = (await reader.assign({HUB_CURSOR: "earliest"}))[HUB_CURSOR]
         while at < end:
+            if time.monotonic() > deadline:
+                raise Unavailable("a transaction on hub.cursor stays open: the newest cursor cannot be read")
             for record in await reader.read(timeout_s=0.5):
                 if record.key is not None and record.value is not None:
                     found[record.key.decode()] = _decoded(record.value)

@@ -24,13 +24,13 @@ from bus.hub.intake import Candidate, check, parse_all, sliced
 from bus.hub.load import check_cursors, check_intake, check_signed, load_state
 from bus.hub.logkey import last_signed
 from bus.hub.receipts import FlushRow, SignedReceipts, reissue, sign_receipts
-from bus.hub.sequencer import Built, Gap, build, ids_of, items_of_rows, owner_of
+from bus.hub.sequencer import Built, Gap, build, ids_of, items_of_rows, owner_of, recheck
 from bus.hub.subjects import look_up
 from bus.hub.topics import admit
 from bus.kafka.admin import Admin
 from bus.kafka.reader import OffsetLost, Reader, Unreadable, readable_from
 from bus.kafka.records import Outgoing, Record
-from bus.kafka.writer import Writer
+from bus.kafka.writer import WriteError, Writer
 from bus.ledger.store import CLOCK_TOLERANCE_S, Head, Store
 from bus.policy import Policy
 from bus.trust.keys import KeyRing
@@ -42,12 +42,21 @@ CHUNK = 128
 STEP = 32
 """Records decoded at a time. A flush waits for the database a dozen times, each time for the step under way too."""
 MAX_FLUSH = 1024
+COMPANY = 128
+"""Entries of a flush that has something urgent, unless there are more urgent ones."""
+FETCH_BYTES = 2 * 1024 * 1024
+"""What one fetch brings is unpacked at once: 1,500 small records are 15 ms during which nothing else happens."""
 QUEUED = 4 * MAX_FLUSH
 HEARTBEAT_S = 1.0
 DEAD_AFTER_S = 5.0
 """A notary whose heartbeat is older is taken for dead: another takes over, and its next flush cannot commit."""
 TOPICS_EVERY_S = 2.0
 PARTITIONS_EVERY_S = 3600.0
+PARTITION_ENTRIES = 4_194_304
+"""Entries of one partition; one more than the head's own is always made ahead, by size and not by the clock."""
+MAX_FLUSH_BYTES = 16 * 1024 * 1024
+QUEUED_BYTES = 64 * 1024 * 1024
+"""Bytes of records a flush and a lane's queue may hold: garbage of a megabyte each must not fill the memory."""
 
 
 class Notary:
@@ -62,8 +71,10 @@ class Notary:
         self._wake = asyncio.Event()
         self._space = asyncio.Event()
         self._queues: dict[str, list[Candidate | Gap]] = {lane: [] for lane in LANES}
+        self._queued_bytes: dict[str, int] = dict.fromkeys(LANES, 0)
         self._unsent: asyncio.Queue[tuple[int, SignedReceipts]] = asyncio.Queue(maxsize=8)
         self._receipted = 0
+        self._owed = False
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -81,6 +92,7 @@ class Notary:
             await store.make_partitions()
             await self._check(store, head)
             self._state = await load_state(store, head, self._policy)
+            await admit(self._admin, self._state.directory.organisations.keys() - {HUB}, check_grants=True)
             await self._resend(store, head)
             intake = {row["topic"]: int(row["next_offset"]) for row in await store.fetch("read_intake")}
             log.info(
@@ -141,9 +153,9 @@ class Notary:
             members = [item for item in items if first <= item["index"] <= batches[0][1]]
             records += reissue(self._config.origin, items_of_rows(members), batches)
         async with Writer(self._config.kafka, "hub-receipts") as writer:
-            for at in range(0, len(records), MAX_FLUSH):
-                await writer.send_all(records[at : at + MAX_FLUSH])
-        self._receipted = head.size
+            told = [await self._tell(writer, records[at : at + MAX_FLUSH]) for at in range(0, len(records), MAX_FLUSH)]
+        if all(told):
+            self._receipted = head.size
         log.info("receipts.resent", flushes=len(flushes), receipts=len(records))
 
     # --- reading -----------------------------------------------------------------------------------------------
@@ -202,7 +214,10 @@ class Notary:
 
     async def _pass_over(self, reader: Reader, lane: str, topics: Sequence[str], next_offsets: dict[str, int]) -> None:
         """Read topic by topic; what of one of them cannot be parsed is refused in one entry, and nobody else waits."""
+        ends = await reader.end_offsets(topics)
         for topic in topics:
+            if ends[topic] <= next_offsets[topic]:
+                continue
             await reader.assign({topic: next_offsets[topic]})
             try:
                 await self._look(lane, await reader.read(timeout_s=0.5), next_offsets)
@@ -257,35 +272,40 @@ class Notary:
 
     async def _queue(self, lane: str, candidates: Sequence[Candidate | Gap]) -> None:
         queue = self._queues[lane]
-        while len(queue) >= QUEUED:
+        while len(queue) >= QUEUED or self._queued_bytes[lane] >= QUEUED_BYTES:
             self._space.clear()
             await self._space.wait()
         queue.extend(candidates)
+        self._queued_bytes[lane] += sum(map(_weight, candidates))
         self._wake.set()
 
     # --- writing -----------------------------------------------------------------------------------------------
 
     async def _sequence(self, store: Store, head: Head) -> None:
         """The only writer: one flush after another."""
-        partitions_at = time.monotonic()
+        made_at, made_for = time.monotonic(), head.size // PARTITION_ENTRIES
         while True:
             batch = self._take()
             if not batch:
                 await self._idle(store, head)
                 continue
+            recheck(self._state, batch)
             head = await self._flush(store, head, batch)
-            if time.monotonic() - partitions_at > PARTITIONS_EVERY_S:
+            entered = head.size // PARTITION_ENTRIES
+            if entered != made_for or time.monotonic() - made_at > PARTITIONS_EVERY_S:
                 await store.make_partitions()
-                partitions_at = time.monotonic()
+                made_at, made_for = time.monotonic(), entered
 
     def _take(self) -> list[Candidate | Gap]:
-        """The next flush: everything urgent first, then bulk up to the limit."""
-        batch: list[Candidate | Gap] = []
-        for lane in ("urgent", "bulk"):
-            queue = self._queues[lane]
-            room = MAX_FLUSH - len(batch)
-            batch += queue[:room]
-            del queue[:room]
+        """The next flush: everything urgent first, then bulk up to the limit.
+
+        Beside something urgent the limit is low: the flush that it waits for is a short one.
+        """
+        urgent, bulk = self._queues["urgent"], self._queues["bulk"]
+        batch = urgent[:MAX_FLUSH]
+        room = MAX_FLUSH - len(batch) if not batch else max(0, COMPANY - len(batch))
+        batch += bulk[:room]
+        del urgent[:MAX_FLUSH], bulk[:room]
         if batch:
             self._space.set()
         return batch
@@ -340,9 +360,28 @@ class Notary:
         async with Writer(self._config.kafka, "hub-receipts") as writer:
             while True:
                 size, receipts = await self._unsent.get()
-                await writer.send_all(receipts.records)
+                told = await self._tell(writer, receipts.records)
                 faults.at("notary.receipts.sent")
-                self._receipted = size
+                if told and not self._owed:
+                    self._receipted = size
+
+    async def _tell(self, writer: Writer, records: Sequence[Outgoing]) -> bool:
+        """Send receipts; a topic that Kafka refuses for good is owed its own until the next start, and holds up nobody.
+
+        Returns:
+            Whether all were taken.
+        """
+        try:
+            await writer.send_all(records)
+        except WriteError as error:
+            refused = {failure.topic for failure in error.failures if not failure.retriable}
+            if not refused:
+                raise
+            log.error("receipts.owed", topics=sorted(refused), error=error.failures[0].error)  # noqa: TRY400 - said once
+            self._owed = True
+            await self._tell(writer, [record for record in records if record.topic not in refused])
+            return False
+        return True
 
     def _log(self, built: Built, started: float) -> None:
         log.debug(
@@ -356,6 +395,18 @@ class Notary:
         )
         if built.refused or built.gaps:
             log.warning("notary.refused", refused=built.refused, gaps=built.gaps, size=built.frontier.size)
+
+
+def _weight(candidate: Candidate | Gap) -> int:
+    """Bytes that a candidate holds, roughly."""
+    return 0 if isinstance(candidate, Gap) else len(candidate.record.value or b"") + 512
+
+
+def _speaks_for_the_directory(candidate: Candidate | Gap) -> bool:
+    """Whether it may change the directory: an event of its types, from the hub's own outbox."""
+    if isinstance(candidate, Gap) or candidate.owner != HUB or candidate.info is None:
+        return False
+    return candidate.info.directory
 
 
 def _lane_of(topic: str) -> str:

@@ -81,6 +81,21 @@ def ids_of(candidates: Sequence[Candidate | Gap]) -> list[bytes]:
     return list(wanted)
 
 
+def recheck(state: State, candidates: Sequence[Candidate | Gap]) -> None:
+    """Look again at signatures whose key was not known: it may stand in the ledger by now.
+
+    Before anything is looked up, so that such an event's id and subject are looked up like any other's.
+    """
+    if state.directory.origin is None:
+        return
+    for candidate in candidates:
+        if isinstance(candidate, Candidate) and candidate.unknown_key:
+            candidate.unknown_key = False
+            check([candidate], state.verifier, state.directory.public_key)
+            if candidate.reason is None:
+                parse(candidate)
+
+
 def build(
     state: State,
     candidates: Sequence[Candidate | Gap],
@@ -192,7 +207,7 @@ class _Builder:
             return
         candidate.reason = None
         parse(candidate)
-        if candidate.decoded is None:
+        if candidate.decoded is None or candidate.reason is not None:
             return
         key: bytes = candidate.decoded.body.hub_key
         check([candidate], BatchVerifier(), lambda _: key)
