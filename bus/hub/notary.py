@@ -27,6 +27,7 @@ from bus.hub.receipts import FlushRow, SignedReceipts, reissue, sign_receipts
 from bus.hub.sequencer import Built, Gap, build, ids_of, items_of_rows, owner_of, recheck
 from bus.hub.subjects import look_up
 from bus.hub.topics import admit
+from bus.hub.waiting import MAX_FLUSH, Waiting
 from bus.kafka.admin import Admin
 from bus.kafka.reader import OffsetLost, Reader, Unreadable, readable_from
 from bus.kafka.records import Outgoing, Record
@@ -41,12 +42,8 @@ CHUNK = 128
 """Records sliced and verified at a time: more would stall heartbeats and the urgent lane."""
 STEP = 32
 """Records decoded at a time. A flush waits for the database a dozen times, each time for the step under way too."""
-MAX_FLUSH = 1024
-COMPANY = 128
-"""Entries of a flush that has something urgent, unless there are more urgent ones."""
 FETCH_BYTES = 2 * 1024 * 1024
 """What one fetch brings is unpacked at once: 1,500 small records are 15 ms during which nothing else happens."""
-QUEUED = 4 * MAX_FLUSH
 HEARTBEAT_S = 1.0
 DEAD_AFTER_S = 5.0
 """A notary whose heartbeat is older is taken for dead: another takes over, and its next flush cannot commit."""
@@ -54,9 +51,6 @@ TOPICS_EVERY_S = 2.0
 PARTITIONS_EVERY_S = 3600.0
 PARTITION_ENTRIES = 4_194_304
 """Entries of one partition; one more than the head's own is always made ahead, by size and not by the clock."""
-MAX_FLUSH_BYTES = 16 * 1024 * 1024
-QUEUED_BYTES = 64 * 1024 * 1024
-"""Bytes of records a flush and a lane's queue may hold: garbage of a megabyte each must not fill the memory."""
 
 
 class Notary:
@@ -70,8 +64,7 @@ class Notary:
         self._admin = Admin(config.kafka)
         self._wake = asyncio.Event()
         self._space = asyncio.Event()
-        self._queues: dict[str, list[Candidate | Gap]] = {lane: [] for lane in LANES}
-        self._queued_bytes: dict[str, int] = dict.fromkeys(LANES, 0)
+        self._waiting = Waiting()
         self._unsent: asyncio.Queue[tuple[int, SignedReceipts]] = asyncio.Queue(maxsize=8)
         self._receipted = 0
         self._owed = False
@@ -164,7 +157,11 @@ class Notary:
         """Read one lane's outboxes with a consumer of its own, and queue what was looked at."""
         next_offsets = {topic: offset for topic, offset in intake.items() if _lane_of(topic) == lane}
         async with Reader(
-            self._config.kafka, f"hub-notary-{lane}", isolation="read_uncommitted", max_wait_ms=100
+            self._config.kafka,
+            f"hub-notary-{lane}",
+            isolation="read_uncommitted",
+            fetch_bytes=FETCH_BYTES,
+            max_wait_ms=100,
         ) as reader:
             assigned: frozenset[str] = frozenset()
             checked_at = 0.0
@@ -271,12 +268,10 @@ class Notary:
                 next_offsets[topic] = position
 
     async def _queue(self, lane: str, candidates: Sequence[Candidate | Gap]) -> None:
-        queue = self._queues[lane]
-        while len(queue) >= QUEUED or self._queued_bytes[lane] >= QUEUED_BYTES:
+        while self._waiting.is_full(lane):
             self._space.clear()
             await self._space.wait()
-        queue.extend(candidates)
-        self._queued_bytes[lane] += sum(map(_weight, candidates))
+        self._waiting.put(lane, candidates)
         self._wake.set()
 
     # --- writing -----------------------------------------------------------------------------------------------
@@ -285,10 +280,11 @@ class Notary:
         """The only writer: one flush after another."""
         made_at, made_for = time.monotonic(), head.size // PARTITION_ENTRIES
         while True:
-            batch = self._take()
+            batch = self._waiting.take()
             if not batch:
                 await self._idle(store, head)
                 continue
+            self._space.set()
             recheck(self._state, batch)
             head = await self._flush(store, head, batch)
             entered = head.size // PARTITION_ENTRIES
@@ -296,24 +292,10 @@ class Notary:
                 await store.make_partitions()
                 made_at, made_for = time.monotonic(), entered
 
-    def _take(self) -> list[Candidate | Gap]:
-        """The next flush: everything urgent first, then bulk up to the limit.
-
-        Beside something urgent the limit is low: the flush that it waits for is a short one.
-        """
-        urgent, bulk = self._queues["urgent"], self._queues["bulk"]
-        batch = urgent[:MAX_FLUSH]
-        room = MAX_FLUSH - len(batch) if not batch else max(0, COMPANY - len(batch))
-        batch += bulk[:room]
-        del urgent[:MAX_FLUSH], bulk[:room]
-        if batch:
-            self._space.set()
-        return batch
-
     async def _idle(self, store: Store, head: Head) -> None:
         """Wait for work; say now and then that we are alive."""
         self._wake.clear()
-        if any(self._queues.values()):
+        if self._waiting:
             return
         try:
             await asyncio.wait_for(self._wake.wait(), HEARTBEAT_S)
@@ -395,18 +377,6 @@ class Notary:
         )
         if built.refused or built.gaps:
             log.warning("notary.refused", refused=built.refused, gaps=built.gaps, size=built.frontier.size)
-
-
-def _weight(candidate: Candidate | Gap) -> int:
-    """Bytes that a candidate holds, roughly."""
-    return 0 if isinstance(candidate, Gap) else len(candidate.record.value or b"") + 512
-
-
-def _speaks_for_the_directory(candidate: Candidate | Gap) -> bool:
-    """Whether it may change the directory: an event of its types, from the hub's own outbox."""
-    if isinstance(candidate, Gap) or candidate.owner != HUB or candidate.info is None:
-        return False
-    return candidate.info.directory
 
 
 def _lane_of(topic: str) -> str:
