@@ -37,18 +37,20 @@ class Cursor(Struct, frozen=True):
         return Outgoing(HUB_CURSOR, lane.encode(), msgspec.json.encode(self), ())
 
 
-async def read_cursors(connection: Connection, client_id: str) -> dict[str, Cursor]:
+async def read_cursors(connection: Connection, client_id: str, *, patient: bool = True) -> dict[str, Cursor]:
     """The newest cursor of each lane that has one, read to the end of the topic.
 
     The end is that of everything written: an open transaction of the other lane holds back what is committed behind
-    it, so it is waited for; the broker ends it within its time-out.
+    it, so it is waited for; the broker ends it within its time-out. Not ``patient``: an older cursor will do.
 
     Raises:
         StartRefused: a record of the topic is no cursor.
         Unavailable: Kafka is away, or a transaction does not end.
     """
     found: dict[str, Cursor] = {}
-    async with Reader(connection, f"{client_id}-end", isolation="read_uncommitted") as reader:
+    async with Reader(
+        connection, f"{client_id}-end", isolation="read_uncommitted" if patient else "read_committed"
+    ) as reader:
         end = (await reader.end_offsets([HUB_CURSOR]))[HUB_CURSOR]
     deadline = time.monotonic() + OPEN_TRANSACTION_S
     async with Reader(connection, client_id) as reader:

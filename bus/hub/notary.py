@@ -128,7 +128,7 @@ class Notary:
 
     async def _check(self, store: Store, head: Head) -> None:
         """See that nothing outside Postgres knows of a later or another ledger."""
-        await check_cursors(store, head, await read_cursors(self._config.kafka, "hub-notary-cursor"))
+        await check_cursors(store, head, await read_cursors(self._config.kafka, "hub-notary-cursor", patient=False))
         if self._config.publisher is not None and self._config.publisher.folder.is_dir():
             await check_signed(store, head, last_signed(self._config.publisher.folder))
 
