@@ -28,8 +28,8 @@ OUTBOXES = [out_topic(issuer) for issuer, _ in STREAMS]
 INBOXES = [in_topic(recipient) for _, recipient in STREAMS]
 ROUTES = {f"bench.{out}": f"bench.{inbox}" for out, inbox in zip(OUTBOXES, INBOXES, strict=True)}
 
-WARM_UP = 20_000
-"""Records of the round that is not counted: Kafka's virtual machine compiles itself for long."""
+WARM_UPS, WARM_UP = 2, 20_000
+"""Rounds that are not counted, and their records: Kafka's virtual machine compiles itself for long."""
 
 Say = Callable[[str], None]
 Environment = Mapping[str, Mapping[str, str]]
@@ -39,18 +39,18 @@ Environment = Mapping[str, Mapping[str, str]]
 async def throughput(
     ground: Ground, streams: Sequence[Stream], kind: Kind, *, rounds: int, events: int, say: Say
 ) -> Throughput:
-    """Rounds of one kind of record, after one that warms up both and is not counted."""
+    """Rounds of one kind of record, after some that warm up both and are not counted."""
     await make_pipe_topics(ground, ROUTES)
     done: list[Round] = []
     sizes: list[tuple[int, int]] = []
-    for number in range(rounds + 1):
-        count = events if number else WARM_UP
+    for number in range(1 - WARM_UPS, rounds + 1):
+        count = events if number > 0 else min(events, WARM_UP)
         records = make(streams, kind, count)
         sizes.append((round(mean(map(value_size, records))), round(mean(map(whole_size, records)))))
         found = Round(count, await bare_pass(ground, records), await bus_pass(ground, records))
-        what = f"round {number}" if number else "warm-up"
+        what = f"round {number}" if number > 0 else "warm-up"
         say(f"{kind}, {what}: bare {found.bare.per_s:,.0f}/s, bus {found.bus.per_s:,.0f}/s, {found.ratio:.3f}")
-        if number:
+        if number > 0:
             done.append(found)
     return Throughput(kind, *sizes[-1], done)
 
