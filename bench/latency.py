@@ -1,14 +1,14 @@
 """Latency: a real Publisher at a steady rate, from when an event was due to be published to its receipt.
 
 The load is open: events are due by the clock, whether or not those before have been answered, and the wait counts
-from then on. So a stall is felt by every event that falls into it.
+from then on. So a stall is felt by every event that falls into it. Events are given as parsed structs: reading JSON is
+the caller's time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -17,6 +17,7 @@ from bench.records import Stream
 from bench.report import Latency, latency
 from bench.rounds import make
 from bench.watch import RoundError
+from bus.events.jsonform import Parts
 from bus.partner.profile import Profile
 from bus.partner.publisher import Publisher
 from bus.sandbox import outfit
@@ -69,7 +70,7 @@ async def under_flood(ground: Ground, streams: Sequence[Stream], urgent: Stream,
         number = 0
         while await ground.number("SELECT size FROM ledger.head") < target:
             due = begun + number / load.per_s
-            event = urgent.event("full", HASHES, priority="urgent")
+            event = urgent.parts(HASHES, priority="urgent")
             tasks.append(asyncio.create_task(_publish(publisher, event, due, waits)))
             number += 1
             await asyncio.sleep(max(0.0, begun + number / load.per_s - asyncio.get_running_loop().time()))
@@ -87,7 +88,7 @@ def _publisher(ground: Ground, stream: Stream, load: Load) -> Publisher:
 async def _drive(publisher: Publisher, stream: Stream, per_s: float, seconds: float) -> _Waits:
     loop = asyncio.get_running_loop()
     waits = _Waits()
-    events = [stream.event("full", HASHES) for _ in range(int(per_s * seconds))]
+    events = [stream.parts(HASHES) for _ in range(int(per_s * seconds))]
     begun = loop.time() + 0.1
     tasks: list[asyncio.Task[None]] = []
     for number, event in enumerate(events):
@@ -99,7 +100,7 @@ async def _drive(publisher: Publisher, stream: Stream, per_s: float, seconds: fl
     return waits
 
 
-async def _publish(publisher: Publisher, event: Mapping[str, Any], due: float, waits: _Waits) -> None:
+async def _publish(publisher: Publisher, event: Parts, due: float, waits: _Waits) -> None:
     loop = asyncio.get_running_loop()
     waits.late.append(max(0.0, loop.time() - due))
     outcome = await publisher.publish(event)

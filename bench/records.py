@@ -88,6 +88,11 @@ class Stream:
             found["sealed"]["hashes"] = [one] * hashes
         return found
 
+    def parts(self, hashes: int, *, priority: str = "routine") -> Parts:
+        """A new event as a program that has no JSON gives it to a Publisher."""
+        filler = fill(self._profile, now_us=_now_us(), subjects=lambda _: None)
+        return parse_event(self.event("full", hashes, priority=priority), filler)
+
     def make(self, kind: Kind, count: int) -> list[Outgoing]:
         """That many records of this platform's outbox, new ones each time."""
         span = MOST_HASHES - FEWEST_HASHES + 1
