@@ -55,6 +55,7 @@ def main(
         "seconds": min(seconds, 3.0) if quick else seconds,
         "rates": [rates[0]] if quick else list(rates),
         "linger_ms": linger_ms,
+        "warm_ups": 1 if quick else rounds.WARM_UPS,
         "only": list(only or ("full", "small", "latency")),
     }
     _quiet()
@@ -85,6 +86,7 @@ async def _measure(settings: dict[str, Any]) -> report.Result:
     async with ground(_say) as found:
         streams = records.streams(found.home)
         started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        await rounds.warm_up(found, streams, rounds=settings["warm_ups"], say=_say)
         throughput = [
             await rounds.throughput(
                 found, streams, kind, rounds=settings["rounds"], events=settings["events"], say=_say
@@ -102,7 +104,7 @@ async def _profile(events: int) -> None:
     async with ground(_say) as found:
         streams = records.streams(found.home)
         for kind in ("full", "small"):
-            await rounds.bus_pass(found, rounds.make(streams, kind, 2000))
+            await rounds.bus_pass(found, rounds.make(streams, kind, rounds.WARM_UP))
             profiling.show(*await profiling.profiled(found, streams, kind, events), Console())
 
 

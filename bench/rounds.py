@@ -28,8 +28,8 @@ OUTBOXES = [out_topic(issuer) for issuer, _ in STREAMS]
 INBOXES = [in_topic(recipient) for _, recipient in STREAMS]
 ROUTES = {f"bench.{out}": f"bench.{inbox}" for out, inbox in zip(OUTBOXES, INBOXES, strict=True)}
 
-WARM_UPS, WARM_UP = 2, 20_000
-"""Rounds that are not counted, and their records: Kafka's virtual machine compiles itself for long."""
+WARM_UPS, WARM_UP = 5, 20_000
+"""Rounds of small records before anything counts: Kafka's virtual machine compiles itself for a hundred thousand."""
 
 Say = Callable[[str], None]
 Environment = Mapping[str, Mapping[str, str]]
@@ -39,20 +39,27 @@ Environment = Mapping[str, Mapping[str, str]]
 async def throughput(
     ground: Ground, streams: Sequence[Stream], kind: Kind, *, rounds: int, events: int, say: Say
 ) -> Throughput:
-    """Rounds of one kind of record, after some that warm up both and are not counted."""
-    await make_pipe_topics(ground, ROUTES)
+    """Rounds of one kind of record, after one that is not counted."""
     done: list[Round] = []
     sizes: list[tuple[int, int]] = []
-    for number in range(1 - WARM_UPS, rounds + 1):
-        count = events if number > 0 else min(events, WARM_UP)
-        records = make(streams, kind, count)
+    for number in range(rounds + 1):
+        records = make(streams, kind, events)
         sizes.append((round(mean(map(value_size, records))), round(mean(map(whole_size, records)))))
-        found = Round(count, await bare_pass(ground, records), await bus_pass(ground, records))
-        what = f"round {number}" if number > 0 else "warm-up"
+        found = Round(events, await bare_pass(ground, records), await bus_pass(ground, records))
+        what = f"round {number}" if number else "not counted"
         say(f"{kind}, {what}: bare {found.bare.per_s:,.0f}/s, bus {found.bus.per_s:,.0f}/s, {found.ratio:.3f}")
-        if number > 0:
+        if number:
             done.append(found)
     return Throughput(kind, *sizes[-1], done)
+
+
+async def warm_up(ground: Ground, streams: Sequence[Stream], *, rounds: int, say: Say) -> None:
+    """Make the bare pipe's topics, and let both run until Kafka is as fast as it gets."""
+    await make_pipe_topics(ground, ROUTES)
+    for number in range(1, rounds + 1):
+        records = make(streams, "small", WARM_UP)
+        bare, bus = await bare_pass(ground, records), await bus_pass(ground, records)
+        say(f"warm-up {number} of {rounds}: bare {bare.per_s:,.0f}/s, bus {bus.per_s:,.0f}/s")
 
 
 def make(streams: Sequence[Stream], kind: Kind, count: int) -> list[Outgoing]:
