@@ -13,10 +13,10 @@ import codecs
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
-from bus.adapters.drafts import Draft, ItemKey, Memory
+from bus.adapters.drafts import Context, Draft, Input, ItemKey
 from bus.errors import InvalidFile
 from bus.events.ids import dashed
 
@@ -34,34 +34,21 @@ class _RefusedError(ValueError):
     """JSON that we do not take, and why."""
 
 
-def drafts(
-    stream: BinaryIO,
-    name: str,
-    *,
-    memory: Memory,
-    audience: tuple[str, ...] | None,
-    new_id: Callable[[], bytes],
-) -> Iterator[Draft]:
-    """Draft an event for each object of the input.
-
-    Args:
-        stream: the input's bytes.
-        name: what to call the file.
-        memory: what was published before.
-        audience: replaces every event's own, unless None.
-        new_id: makes event ids.
+def drafts(inputs: Sequence[Input], context: Context) -> Iterator[Draft]:
+    """Draft an event for each object of the input. The context's audience replaces every event's own.
 
     Raises:
         InvalidFile: the input is not JSON, or something in it is no object.
     """
+    ((stream, name),) = inputs
     seen: Counter[str] = Counter()
     for line, value in read_objects(stream, name):
         place = f"line {line}"
         header = value.setdefault("header", {})
         if not isinstance(header, dict):
             raise InvalidFile(name, place, "header must be an object")
-        if audience is not None:
-            header["audience"] = list(audience)
+        if context.audience is not None:
+            header["audience"] = list(context.audience)
         if header.get("event_id") is not None:
             yield Draft(place, value)
             continue
@@ -69,8 +56,8 @@ def drafts(
         digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
         seen[digest] += 1
         key = ItemKey(FORMAT, "json", f"{digest}@{seen[digest]}")
-        known = memory.find(key)
-        header["event_id"] = dashed(new_id() if known is None else known.event_id)
+        known = context.memory.find(key)
+        header["event_id"] = dashed(context.new_id() if known is None else known.event_id)
         yield Draft(place, value, key)
 
 

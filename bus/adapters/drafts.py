@@ -6,10 +6,18 @@ so that what is published again is the same event, and nothing is published twic
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from msgspec import Struct
+
+
+class Input(NamedTuple):
+    """One file: its bytes from the beginning, and what to call it in an error."""
+
+    stream: BinaryIO
+    name: str
 
 
 class ItemKey(Struct, frozen=True, gc=False):
@@ -30,11 +38,15 @@ class Seen(Struct, frozen=True, gc=False):
 
 
 class Draft(Struct, frozen=True):
-    """An event to publish, in its JSON form, and where in the input it comes from."""
+    """An event to publish, in its JSON form, and where in the input it comes from.
+
+    ``file`` is the file that ``place`` is in; empty means the first of the input.
+    """
 
     place: str
     event: dict[str, Any]
     item: ItemKey | None = None
+    file: str = ""
 
 
 class Notice(Struct, frozen=True):
@@ -74,3 +86,40 @@ class Memory:
     def put(self, key: ItemKey, event_id: bytes) -> None:
         """This run made an event of this item."""
         self._run[key.format, key.source, key.key] = Seen(event_id, key.note)
+
+
+class Context(Struct, frozen=True):
+    """What a reader needs beside its files.
+
+    Attributes:
+        memory: what was published before.
+        audience: who will hear it; None where each event of the file says so itself.
+        new_id: makes event ids.
+        tell: hears of what is left out, with its place.
+    """
+
+    memory: Memory
+    audience: tuple[str, ...] | None
+    new_id: Callable[[], bytes]
+    tell: Tell
+
+    @property
+    def circle(self) -> str:
+        """A name of the audience: the same item for another audience is another event."""
+        return hashlib.sha256("\n".join(sorted(self.audience or ())).encode()).hexdigest()[:16]
+
+
+class Reader(Protocol):
+    """Reads one input of a format, and drafts events of it. Called twice: it must do the same both times."""
+
+    def __call__(self, inputs: Sequence[Input], context: Context) -> Iterator[Draft]:
+        """Draft the events of an input.
+
+        Args:
+            inputs: its files: exactly one, unless the format says that several make one input.
+            context: what else there is to know.
+
+        Raises:
+            InvalidFile: something cannot be read; with file, place and rule, and never a value.
+        """
+        ...

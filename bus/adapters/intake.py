@@ -11,8 +11,8 @@ import secrets
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
-from bus.adapters import bus_json, ncmec
-from bus.adapters.drafts import Draft, ItemKey, Memory, Notice, Seen, Tell
+from bus.adapters.drafts import Context, Draft, Input, ItemKey, Memory, Notice, Seen, Tell
+from bus.adapters.formats import FORMATS, reader
 from bus.adapters.source import Source
 from bus.errors import IdConflict, InvalidEvent, InvalidFile, UsageError
 from bus.events.clock import Clock
@@ -25,8 +25,6 @@ from bus.partner.known import DirectoryReader
 from bus.partner.profile import Profile
 from bus.partner.transport import KafkaTransport
 
-FORMATS = (bus_json.FORMAT, ncmec.FORMAT)
-
 _WRAP = 1210
 _PADDING = 512
 """What sealing adds: a wrap for each recipient, and padding."""
@@ -38,7 +36,7 @@ class Intake:
     Args:
         profile: who publishes.
         journal: what it published before.
-        form: one of :data:`FORMATS`.
+        form: one of :data:`bus.adapters.formats.READING`.
         to: replaces every audience, unless None.
         clock: dates what is made.
         tell: hears of what is left out; in the first pass only.
@@ -55,21 +53,21 @@ class Intake:
         tell: Tell,
     ) -> None:
         self._profile, self._journal, self._clock, self._tell = profile, journal, clock, tell
-        self._form = form
+        self._form = FORMATS[form]
         self._to = None if to is None else tuple(sorted(set(to)))
-        self._sealed_for: dict[str, str] = {}
-        self._name, self._count = "", 0
-        if form == ncmec.FORMAT and self._to is None and profile.audience is None:
+        self._sealed_for: dict[str, tuple[str, str]] = {}
+        self._count = 0
+        if not self._form.names_audience and self._to is None and profile.audience is None:
             raise UsageError("nobody is named to hear it", hint="Give --to ORG, or an audience in the profile.")
 
-    def check(self, source: Source) -> int:
-        """Read the whole input; how many events there are.
+    def check(self, *sources: Source) -> int:
+        """Read all files; how many events there are.
 
         Raises:
             InvalidFile: at the first thing that is wrong, with its place.
         """
-        self._name, self._count = source.name, 0
-        for _ in self._ready(source, self._tell):
+        self._count = 0
+        for _ in self._ready(sources, self._tell):
             self._count += 1
         return self._count
 
@@ -85,46 +83,51 @@ class Intake:
         now_us = self._clock.now_us()
         transport = KafkaTransport(self._profile.connection())
         async with DirectoryReader(self._profile, transport, "bus-publish") as reader:
-            for org, place in self._sealed_for.items():
+            for org, (file, place) in self._sealed_for.items():
                 if not reader.directory.sealing_keys(org, now_us):
                     rule = f"header.audience: {org} has no sealing key, so nothing can be sealed for it"
-                    raise InvalidFile(self._name, place, rule)
+                    raise InvalidFile(file, place, rule)
 
-    def ready(self, source: Source) -> Iterator[compose.Draft]:
-        """Read a checked input again, as what :meth:`bus.partner.Publisher.publish` takes.
+    def ready(self, *sources: Source) -> Iterator[compose.Draft]:
+        """Read checked files again, as what :meth:`bus.partner.Publisher.publish` takes.
 
         Raises:
             InvalidFile: the input was changed since.
         """
-        return self._ready(source, None)
+        return self._ready(sources, None)
 
-    def _ready(self, source: Source, tell: Tell | None) -> Iterator[compose.Draft]:
+    def _ready(self, sources: Sequence[Source], tell: Tell | None) -> Iterator[compose.Draft]:
         """One pass; the first is the one that tells."""
         run = _Run(self._journal)
-        for draft in self._drafts(source, run.memory, tell or _nobody):
+        for file, draft in self._drafts(sources, run.memory, tell or _nobody):
             try:
-                yield self._one(draft, run, first=tell is not None)
+                yield self._one(draft, run, file, first=tell is not None)
             except InvalidEvent as error:
                 rule = f"{error.path}: {error.rule}"
-                raise InvalidFile(source.name, draft.place, rule, hint=_hint(error)) from None
+                raise InvalidFile(file, draft.place, rule, hint=_hint(error)) from None
             except IdConflict as error:
-                raise InvalidFile(source.name, draft.place, error.message, hint=error.hint) from None
+                raise InvalidFile(file, draft.place, error.message, hint=error.hint) from None
             except UnicodeEncodeError:
-                raise InvalidFile(source.name, draft.place, "a text is not Unicode") from None
-        source.check_unchanged()
+                raise InvalidFile(file, draft.place, "a text is not Unicode") from None
+        for source in sources:
+            source.check_unchanged()
 
-    def _drafts(self, source: Source, memory: Memory, tell: Tell) -> Iterator[Draft]:
-        """The format's own drafts."""
-        stream = source.again()
-        if self._form == ncmec.FORMAT:
-            audience = self._to if self._to is not None else self._profile.audience or ()
-            return ncmec.drafts(stream, source.name, memory=memory, audience=audience, new_id=self._new_id, tell=tell)
-        return bus_json.drafts(stream, source.name, memory=memory, audience=self._to, new_id=self._new_id)
+    def _drafts(self, sources: Sequence[Source], memory: Memory, tell: Tell) -> Iterator[tuple[str, Draft]]:
+        """The format's own drafts, each with the file that it comes from."""
+        audience = self._to
+        if audience is None and not self._form.names_audience:
+            audience = self._profile.audience or ()
+        context = Context(memory, audience, self._new_id, tell)
+        drafts = reader(self._form.name)
+        groups = [sources] if self._form.together else [(source,) for source in sources]
+        for group in groups:
+            for draft in drafts([Input(source.again(), source.name) for source in group], context):
+                yield draft.file or group[0].name, draft
 
-    def _one(self, draft: Draft, run: _Run, *, first: bool) -> compose.Draft:
+    def _one(self, draft: Draft, run: _Run, file: str, *, first: bool) -> compose.Draft:
         """One event with all its fields, checked; one that the journal has needs no more than its id."""
         event = draft.event
-        if self._form == ncmec.FORMAT and self._to is not None:
+        if self._to is not None:
             event["header"]["audience"] = list(self._to)
         content = sha256(draft.item.note.encode()).digest() if draft.item and draft.item.note else None
         content = content or compose.content_digest(event)
@@ -138,11 +141,11 @@ class Intake:
         ready = compose.Draft(parts, item, content)
         if first:
             _check_sizes(compose.compose(ready, filler, content))
-            self._note_audience(parts, draft.place)
+            self._note_audience(parts, (file, draft.place))
         run.remember(parts.header.event_id, content, (parts.header.thread, parts.header.lane))
         return ready
 
-    def _note_audience(self, parts: Parts, place: str) -> None:
+    def _note_audience(self, parts: Parts, place: tuple[str, str]) -> None:
         if parts.plaintext is not None:
             for org in parts.header.audience:
                 self._sealed_for.setdefault(org, place)

@@ -23,11 +23,11 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 from msgspec import Struct
 
-from bus.adapters.drafts import Draft, ItemKey, Memory, Notice, Seen, Tell
+from bus.adapters.drafts import Context, Draft, Input, ItemKey, Memory, Notice, Seen, Tell
 from bus.adapters.ncmec_pages import Entry, Fingerprint, read_page
 from bus.errors import InvalidFile
 from bus.events.ids import dashed
@@ -77,31 +77,18 @@ class Version(Struct, frozen=True, gc=False):
         return cls(seen.event_id, step, version, content, rating, seen.outcome)
 
 
-def drafts(
-    stream: BinaryIO,
-    name: str,
-    *,
-    memory: Memory,
-    audience: Sequence[str],
-    new_id: Callable[[], bytes],
-    tell: Tell,
-) -> Iterator[Draft]:
+def drafts(inputs: Sequence[Input], context: Context) -> Iterator[Draft]:
     """Read one page and draft an event for each entry that has something to say.
 
-    Args:
-        stream: the page's bytes.
-        name: what to call the file.
-        memory: what was published before.
-        audience: who will hear it; another audience has listings of its own.
-        new_id: makes event ids.
-        tell: hears of what is left out, with its place.
+    Another audience has listings of its own.
 
     Raises:
         InvalidFile: the page cannot be read, or an entry is left without any fingerprint.
     """
-    circle = hashlib.sha256("\n".join(sorted(audience)).encode()).hexdigest()[:16]
+    ((stream, name),) = inputs
+    memory, new_id, tell = context.memory, context.new_id, context.tell
     for entry in read_page(stream, name):
-        chain = _Chain(memory, f"{LIST_ID}/{circle}", entry.key)
+        chain = _Chain(memory, f"{LIST_ID}/{context.circle}", entry.key)
         draft = _retract(entry, chain, new_id) if entry.deleted else _list(entry, name, chain, new_id, tell)
         if isinstance(draft, str):
             kind, _, text = draft.partition(": ")

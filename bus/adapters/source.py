@@ -11,13 +11,14 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from bus.errors import InvalidFile, UsageError
 
 STDIN = "-"
+MAX_FILES = 512
 MAX_SPOOL = 4 << 30
 _CHUNK = 1 << 20
 
@@ -75,6 +76,21 @@ def open_source(file: str, stdin: BinaryIO, spool_folder: Path) -> Generator[Sou
             yield Source(stream, file)
         else:
             yield Source(stack.enter_context(_spool(stream, spool_folder)), file)
+
+
+@contextlib.contextmanager
+def open_sources(files: Sequence[str], stdin: BinaryIO, spool_folder: Path) -> Generator[tuple[Source, ...]]:
+    """Open several files at once.
+
+    Raises:
+        UsageError: one cannot be read, standard input is named twice, or there are too many.
+    """
+    if len(files) > MAX_FILES:
+        raise UsageError(f"more than {MAX_FILES} files", hint="Publish them in several runs.")
+    if files.count(STDIN) > 1:
+        raise UsageError("standard input is named twice")
+    with contextlib.ExitStack() as stack:
+        yield tuple(stack.enter_context(open_source(file, stdin, spool_folder)) for file in files)
 
 
 @contextlib.contextmanager

@@ -1,14 +1,14 @@
 """What every command here shares: settings, options with ``BUS_*`` variables, examples in the help.
 
 A command is made with :func:`command`, a group with :func:`group`; both take ``examples``, shown
-verbatim under ``--help``. Options come from :func:`option`, which names their variable in the help.
-Commands return ``None`` for exit code 0, or the exit code.
+verbatim under ``--help``; a command also takes ``lists``, by their headings. Options come from :func:`option`,
+which names their variable in the help. Commands return ``None`` for exit code 0, or the exit code.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -75,17 +75,27 @@ def _shared_options() -> list[click.Parameter]:
 
 
 class _WithExamples(click.Command):
-    """A command whose help ends with examples, and that takes the shared options."""
+    """A command whose help ends with lists and examples, and that takes the shared options."""
 
-    def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        examples: str = "",
+        lists: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("context_settings", {"help_option_names": ["-h", "--help"]})
         super().__init__(*args, **kwargs)
+        self.lists = dict(lists or {})
         self.examples = [line.strip() for line in examples.strip().splitlines()]
         self.params.extend(_shared_options())
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples as they are, one to a line."""
+        """Write the lists, and the examples as they are, one to a line."""
         super().format_epilog(ctx, formatter)
+        for heading, rows in self.lists.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
         if self.examples:
             with formatter.section("Examples"):
                 for line in self.examples:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bus.adapters.formats import READING, in_words
 from bus.cli.base import as_option, command, option, output_option, say, settings, use_colour
 from bus.cli.output import RowWriter
 from bus.cli.who import check_members, profile_of
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 COLUMNS = ("event_id", "outcome", "index", "reasons")
 OUTCOMES = ("accepted", "repeated", "refused", "unknown")
 RECEIPT_TIMEOUT_S = 120.0
-FORMATS = ("bus", "ncmec-hashes")
 
 
 @command(
@@ -35,44 +35,45 @@ bus publish events.ndjson --as ORG
 bus publish tests/data/ncmec-hashsharing/entries.xml --format ncmec-hashes --as ORG
 bus schema example HashHit --as ORG --to OTHER | bus publish - --as ORG -o ndjson
 bus publish events.json --as ORG --to OTHER --to THIRD
-"""
+""",
+    lists={"Formats": in_words(READING)},
 )
-@click.argument("file", metavar="FILE|-")
+@click.argument("files", metavar="FILE|-…", nargs=-1, required=True)
 @as_option(required=False, text="The organisation that publishes.  [default: that of BUS_PROFILE]")
 @option("--to", multiple=True, metavar="ORG", help="Who may hear it, whatever file and profile say; again for more.")
-@option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, envvar="BUS_FORMAT",
-        help="The file's format; 'bus' is JSON: one object, a list, or one object a line.")  # fmt: skip
+@option("--format", "form", type=click.Choice(READING), default=READING[0], show_default=True, envvar="BUS_FORMAT",
+        metavar="FORMAT", help="The files' format, one of those below.")  # fmt: skip
 @option("--timeout", type=click.FloatRange(min=0, min_open=True), default=RECEIPT_TIMEOUT_S, show_default=True,
         metavar="SECONDS", help="How long to wait for a receipt.")  # fmt: skip
 @option("--check", is_flag=True, help="Check the whole input, and publish nothing.")
 @output_option("table", "ndjson", "json", "csv")
 def publish(
-    file: str, as_org: str | None, to: tuple[str, ...], form: str, timeout: float, check: bool, output: str
+    files: tuple[str, ...], as_org: str | None, to: tuple[str, ...], form: str, timeout: float, check: bool, output: str
 ) -> int:
-    """Publish the events of a file; print event_id, outcome, index and reasons of each.
+    """Publish the events of files; print event_id, outcome, index and reasons of each.
 
-    All of FILE is read and checked before anything is sent. Events that were published before are sent again
+    All files are read and checked before anything is sent. Events that were published before are sent again
     as they were, and answered 'repeated': their index is where they stand. Exit code 0 if all stand in the
     ledger, 1 if one was refused, 5 if a receipt did not come in time.
     """
     from bus.adapters.intake import Intake
-    from bus.adapters.source import open_source
+    from bus.adapters.source import open_sources
     from bus.events.clock import SystemClock
     from bus.partner.journal import Journal
 
     profile, audience = profile_of(as_org), check_members(to)
     notices = _Notices()
     with (
-        open_source(file, sys.stdin.buffer, settings().state / "tmp") as source,
+        open_sources(files, sys.stdin.buffer, settings().state / "tmp") as sources,
         Journal(profile.journal_file) as journal,
     ):
         intake = Intake(profile, journal, form=form, to=audience, clock=SystemClock(), tell=notices)
-        count = intake.check(source)
+        count = intake.check(*sources)
         notices.sum_up()
         if check:
             say(f"{plural(count)} could be published.")
             return 0
-        return _send(profile, intake, source, count, timeout, output)
+        return _send(profile, intake, sources, count, timeout, output)
 
 
 class _Notices:
@@ -99,13 +100,13 @@ class _Notices:
             say(f"{self._counts['unchanged']} entries have nothing new")
 
 
-def _send(profile: Profile, intake: Intake, source: Source, count: int, wait_s: float, output: str) -> int:
+def _send(profile: Profile, intake: Intake, sources: Sequence[Source], count: int, wait_s: float, output: str) -> int:
     """Publish a checked input; the exit code."""
     from bus.cli.runtime import run
 
     printed = _Printed(count, output)
     if count:
-        run(_publish(profile, intake, intake.ready(source), wait_s, printed))
+        run(_publish(profile, intake, intake.ready(*sources), wait_s, printed))
     else:
         with printed.opened():
             pass

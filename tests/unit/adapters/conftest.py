@@ -11,7 +11,7 @@ import pytest
 
 from bus.adapters.drafts import Notice
 from bus.adapters.intake import Intake
-from bus.adapters.source import open_source
+from bus.adapters.source import open_sources
 from bus.errors import InvalidFile
 from bus.events.ids import dashed
 from bus.events.jsonform import Parts, to_json
@@ -70,15 +70,17 @@ class Desk:
         self.profile, self.journal, self.clock, self.folder = profile, journal, ManualClock(), folder
         self.notices: list[Notice] = []
 
-    def publish(self, file: str | Path | bytes, form: str, *, to=None, outcome: str = "accepted") -> list[Told]:
+    def publish(
+        self, file: str | Path | bytes | list[Path], form: str, *, to=None, outcome: str = "accepted"
+    ) -> list[Told]:
         """Check, then send: what each event is, and whether it was there before."""
         stdin = io.BytesIO(file) if isinstance(file, bytes) else io.BytesIO()
+        files = file if isinstance(file, list) else ["-" if isinstance(file, bytes) else file]
         intake = Intake(self.profile, self.journal, form=form, to=to, clock=self.clock, tell=self.notices.append)
         self.notices.clear()
-        name = "-" if isinstance(file, bytes) else str(file)
-        with open_source(name, stdin, self.folder / "tmp") as source:
-            count = intake.check(source)
-            told = [self._send(draft, outcome) for draft in intake.ready(source)]
+        with open_sources([str(name) for name in files], stdin, self.folder / "tmp") as sources:
+            count = intake.check(*sources)
+            told = [self._send(draft, outcome) for draft in intake.ready(*sources)]
         assert len(told) == count
         self.clock.advance(seconds=1)
         return told

@@ -1,0 +1,80 @@
+"""Every format that goes in or out: its name, what it is, and the module that reads or writes it.
+
+A new format is one module and one line here. A module that reads has ``drafts``, as
+:class:`bus.adapters.drafts.Reader` says; one that writes has ``write``, as :class:`bus.adapters.documents.Writer`
+says, and ``ENVELOPE`` if its documents can stand together in one file. Modules are imported when they are used, so
+that listing the formats costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from bus.adapters.documents import Envelope, Writer
+    from bus.adapters.drafts import Reader
+
+
+class Format(NamedTuple):
+    """One format.
+
+    Attributes:
+        name: what ``--format`` takes, and the name of its page in ``docs/adapters``.
+        title: what it is, in words, for ``--help``.
+        module: where its ``drafts`` and ``write`` are.
+        reads: whether it comes in.
+        writes: the types of events that go out in it; none if it does not go out.
+        together: several files make one input; else each file is an input of its own.
+        names_audience: its files may say themselves who hears an event; else somebody must be named.
+        joint: its documents can stand together in one file.
+        assumed: it was built without the format's own documentation.
+    """
+
+    name: str
+    title: str
+    module: str
+    reads: bool = False
+    writes: tuple[str, ...] = ()
+    together: bool = False
+    names_audience: bool = False
+    joint: bool = False
+    assumed: bool = False
+
+
+_ALL = (
+    Format("bus", "JSON of the bus: one object, a list, or one object a line", "bus.adapters.bus_json",
+           reads=True, names_audience=True),
+    Format("ncmec-hashes", "pages of NCMEC's hash-sharing API, version 2 (XML)", "bus.adapters.ncmec", reads=True),
+)  # fmt: skip
+
+FORMATS = {form.name: form for form in _ALL}
+READING = tuple(form.name for form in _ALL if form.reads)
+WRITING = tuple(form.name for form in _ALL if form.writes)
+
+
+def reader(name: str) -> Reader:
+    """What reads a format of :data:`READING`."""
+    return import_module(FORMATS[name].module).drafts
+
+
+def writer(name: str) -> Writer:
+    """What writes a format of :data:`WRITING`."""
+    return import_module(FORMATS[name].module).write
+
+
+def envelope(name: str) -> Envelope | None:
+    """What holds the documents of a format together in one file; None if nothing does."""
+    form = FORMATS[name]
+    return import_module(form.module).ENVELOPE if form.joint else None
+
+
+def in_words(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Each format's name and what it is, for ``--help``."""
+    return [(name, _title(FORMATS[name])) for name in names]
+
+
+def _title(form: Format) -> str:
+    """A format's title, with what a reader of ``--help`` must know of it."""
+    marks = ["assumed shape"] * form.assumed + ["several files make one event"] * form.together
+    return f"{form.title}; {', '.join(marks)}" if marks else form.title
