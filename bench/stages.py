@@ -22,6 +22,7 @@ from bus.events.examples import example
 from bus.events.jsonform import Fill, parse_event
 from bus.hub.courier import inbox_records
 from bus.hub.intake import Candidate, check, inspect, parse
+from bus.hub.nonces import nonces_of
 from bus.hub.receipts import sign_receipts
 from bus.hub.sequencer import Built, State, build, owner_of
 from bus.kafka.records import Outgoing, Record
@@ -61,6 +62,7 @@ class _Way:
         self._outgoing = outgoing
         self._records = [Record(o.topic, n, 0, o.key, o.value, tuple(o.headers)) for n, o in enumerate(outgoing)]
         self._hub_key = KeyRing.load(home.hub / "keys.json").signing
+        self._nonces = nonces_of(self._hub_key)
         self._policy = Policy.load(home.hub / "policy.toml")
         self._directory = directory_of(home)
         self._found: dict[str, float] = {}
@@ -107,7 +109,7 @@ class _Way:
 
     def _sequenced(self, candidates: Sequence[Candidate]) -> Built:
         state = State(self._directory, Frontier(), 0, self._policy, {}, BatchVerifier())
-        return build(state, candidates, {}, time.time_ns() // 1000)
+        return build(state, candidates, {}, time.time_ns() // 1000, self._nonces)
 
     def _receipted(self, built: Built) -> None:
         last = built.frontier.size - 1

@@ -149,7 +149,7 @@ class HeadMoved(LedgerError):
 class StartRefused(LedgerError):
     """A start-up check failed, and the hub will not run on it."""
 
-    default_hint = "See the runbook in docs/runbooks/start-refused.md before anything is repaired."
+    default_hint = "Stop the hub; `bus hub repair` says what it would do. First read docs/runbooks/start-refused.md."
 
 
 class SandboxError(BusError):

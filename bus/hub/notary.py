@@ -23,11 +23,13 @@ from bus.hub.cursor import read_cursors
 from bus.hub.intake import Candidate, check, parse_all, sliced
 from bus.hub.load import check_cursors, check_intake, check_signed, load_state
 from bus.hub.logkey import last_signed
+from bus.hub.nonces import nonces_of
 from bus.hub.receipts import FlushRow, SignedReceipts, reissue, sign_receipts
 from bus.hub.sequencer import Built, Gap, build, ids_of, items_of_rows, owner_of, recheck
 from bus.hub.subjects import look_up
 from bus.hub.topics import admit
 from bus.hub.waiting import MAX_FLUSH, Waiting
+from bus.hub.witnessed import check_witnesses
 from bus.kafka.admin import Admin
 from bus.kafka.reader import OffsetLost, Reader, Unreadable, readable_from
 from bus.kafka.records import Outgoing, Record
@@ -61,6 +63,7 @@ class Notary:
         self._clock = clock or SystemClock()
         self._policy = Policy.load(config.policy_file)
         self._key = KeyRing.load(config.key_file).signing
+        self._nonces = nonces_of(self._key)
         self._admin = Admin(config.kafka)
         self._wake = asyncio.Event()
         self._space = asyncio.Event()
@@ -129,8 +132,11 @@ class Notary:
     async def _check(self, store: Store, head: Head) -> None:
         """See that nothing outside Postgres knows of a later or another ledger."""
         await check_cursors(store, head, await read_cursors(self._config.kafka, "hub-notary-cursor", patient=False))
-        if self._config.publisher is not None and self._config.publisher.folder.is_dir():
-            await check_signed(store, head, last_signed(self._config.publisher.folder))
+        publisher = self._config.publisher
+        if publisher is not None and publisher.folder.is_dir():
+            await check_signed(store, head, last_signed(publisher.folder))
+            kept = await store.fetch("newest_checkpoint")
+            await check_witnesses(publisher, head.size, kept[0]["note"] if kept else None)
 
     async def _resend(self, store: Store, head: Head) -> None:
         """Send again the receipts of flushes that were committed and perhaps not told."""
@@ -311,7 +317,7 @@ class Notary:
             self._check_clock(transaction.now_s)
             accepted = await transaction.find_accepted(ids_of(batch))
             await look_up(transaction, batch, accepted)
-            built = build(self._state, batch, accepted, self._clock.now_us())
+            built = build(self._state, batch, accepted, self._clock.now_us(), self._nonces)
             receipts = sign_receipts(
                 self._key,
                 self._config.origin,

@@ -6,7 +6,6 @@ flush does not commit, the notary throws the whole state away and loads it again
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -18,6 +17,7 @@ from msgspec import Struct, field
 from bus.events.codec import encode_decision
 from bus.events.types import Decision, Header, ReceiptItem, Recipient
 from bus.hub.intake import Candidate, check, parse
+from bus.hub.nonces import Nonces
 from bus.hub.subjects import follow, standing_of, subject_of
 from bus.kafka.records import Record
 from bus.ledger.store import Accepted, Rows
@@ -101,7 +101,7 @@ def build(
     candidates: Sequence[Candidate | Gap],
     accepted: dict[bytes, Accepted],
     now_us: int,
-    entropy: Callable[[int], bytes] = os.urandom,
+    nonces: Nonces,
 ) -> Built:
     """Decide on each candidate in order and say what the flush writes.
 
@@ -110,9 +110,9 @@ def build(
         candidates: at least one.
         accepted: what stands already of :func:`ids_of`, and of what they are about; grows with what this flush accepts.
         now_us: the clock, microseconds since 1970; ledger time never goes back whatever it says.
-        entropy: random bytes, 16 for each decision.
+        nonces: of decisions (:mod:`bus.hub.nonces`).
     """
-    builder = _Builder(state, accepted, now_us, entropy(16 * len(candidates)))
+    builder = _Builder(state, accepted, now_us, nonces)
     for candidate in candidates:
         if isinstance(candidate, Gap):
             builder.gap(candidate)
@@ -142,11 +142,11 @@ _NOTHING = Candidate(Record("", 0, 0, None, None, ()), "", "bulk")
 
 
 class _Builder:
-    def __init__(self, state: State, accepted: dict[bytes, Accepted], now_us: int, entropy: bytes) -> None:
+    def __init__(self, state: State, accepted: dict[bytes, Accepted], now_us: int, nonces: Nonces) -> None:
         self.state = state
         self.accepted = accepted
         self.time_us = max(state.time_us, now_us - 1)
-        self.entropy = entropy
+        self.nonces = nonces
         self.built = Built(first_index=state.frontier.size)
         self.index = state.frontier.size
         self.hashes: list[bytes] = []
@@ -249,7 +249,7 @@ class _Builder:
         value = candidate.record.value
         assert value is not None
         header, rows, index = decoded.header, self.built.rows, self.index
-        decision = self._decision(header.lane, recipients)
+        decision = self._decision(candidate.commitment, header.lane, recipients)
         self.built.accepted += 1
         self._entry(Outcome.ACCEPTED, _source(candidate), candidate, _Told(), sha256(decision).digest())
         header_bytes = value[5 : decoded.header_end]
@@ -266,7 +266,7 @@ class _Builder:
             self.state.directory = self.state.directory.apply(decoded.info, header, decoded.body, index)
             self.built.directory_changed = True
 
-    def _decision(self, lane: str, recipients: Sequence[tuple[str, bool, str]]) -> bytes:
+    def _decision(self, commitment: bytes, lane: str, recipients: Sequence[tuple[str, bool, str]]) -> bytes:
         """Give each recipient its next number and encode the decision."""
         seqs, told = self.state.seqs, self.built.rows.recipients
         found: list[Recipient] = []
@@ -276,8 +276,7 @@ class _Builder:
                 seq = seqs.get((org, lane), -1) + 1
                 seqs[org, lane] = told[org, lane] = seq
             found.append(Recipient(org=org, allow=allow, reason=reason, lane=lane, seq=seq))
-        at = 16 * (self.index - self.built.first_index)
-        return encode_decision(Decision(nonce=self.entropy[at : at + 16], recipients=tuple(found)))
+        return encode_decision(Decision(nonce=self.nonces(commitment, self.index), recipients=tuple(found)))
 
     def _repeated(self, candidate: Candidate, known: Accepted) -> None:
         self.built.repeated += 1

@@ -130,7 +130,9 @@ async def _keep(worker: _Worker, ready: asyncio.Event) -> None:
         try:
             await runner.run()
         except StartRefused as error:
-            log.error("hub.start_refused", role=worker.name, error=error.message)  # noqa: TRY400 - it is raised too
+            log.error(  # noqa: TRY400 - it is raised too
+                "hub.start_refused", role=worker.name, error=error.message, hint=error.hint
+            )
             raise
         except Exception as error:  # noqa: BLE001 - logged; whatever it is, state is dropped and loaded again
             _report(worker.name, error)

@@ -18,6 +18,7 @@ from bus.events.clock import Clock, SystemClock
 from bus.events.names import HUB, HUB_DIRECTORY, LANES, in_topic, out_topic, parse_topic, receipts_topic
 from bus.hub.courier import inbox_records
 from bus.hub.intake import inspect
+from bus.hub.nonces import nonces_of
 from bus.hub.receipts import sign_receipts
 from bus.hub.sequencer import Built, State, build
 from bus.kafka.records import Outgoing, Record, Sent
@@ -87,7 +88,7 @@ class MemoryBus:
         """What the notary does in one transaction, and the courier after it."""
         state = self._state
         candidates = inspect(records, owner, lane, state.verifier, state.directory.public_key)
-        built = build(state, candidates, self._accepted, self._clock.now_us())
+        built = build(state, candidates, self._accepted, self._clock.now_us(), nonces_of(self._key))
         last = built.first_index + len(built.rows.entry) - 1
         receipts = sign_receipts(
             self._key,

@@ -145,3 +145,7 @@ INSERT INTO ledger.checkpoint (size, note, signed_at) VALUES ($1, $2, clock_time
 -- save_cosignature --
 -- Keeps a witness's first cosignature of a checkpoint.
 INSERT INTO ledger.cosignature (size, witness, line) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+
+-- newest_checkpoint --
+-- The checkpoint of the most entries that was kept.
+SELECT size, note FROM ledger.checkpoint ORDER BY size DESC LIMIT 1;

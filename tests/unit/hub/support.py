@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bus.hub.intake import inspect
+from bus.hub.nonces import nonces_of
 from bus.hub.sequencer import Built, State, build, owner_of
 from bus.kafka.records import Outgoing, Record
 from bus.ledger.store import Accepted
@@ -35,6 +36,7 @@ class World:
         self.accepted: dict[bytes, Accepted] = {}
         self.offsets: dict[str, int] = {}
         self.built: list[Built] = []
+        self.nonces = nonces_of(self.rings["hub"].signing)
         self.forge = Forge(ORIGIN, self.rings, self._subject)
 
     def _subject(self, event_id: bytes) -> tuple[bytes, str] | None:
@@ -96,7 +98,7 @@ class World:
             lane = "urgent" if record.topic.endswith(".urgent") else "bulk"
             owner = owner_of(record.topic)
             candidates += inspect([record], owner, lane, self.state.verifier, self.state.directory.public_key)
-        built = build(self.state, candidates, self.accepted, at_us or now_us())
+        built = build(self.state, candidates, self.accepted, at_us or now_us(), self.nonces)
         self.built.append(built)
         return built
 

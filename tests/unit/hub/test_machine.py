@@ -131,7 +131,7 @@ class Ledger(RuleBasedStateMachine):
             directory = self.state.directory
             candidates += inspect([record], owner_of(record.topic), "bulk", self.state.verifier, directory.public_key)
         known = {i: self.disk.accepted[i] for i in ids_of(candidates) if i in self.disk.accepted}
-        built = build(self.state, candidates, known, now_us())
+        built = build(self.state, candidates, known, now_us(), self.world.nonces)
         if fate != "is lost":
             self.disk.commit(built.rows)
         if fate != "commits":

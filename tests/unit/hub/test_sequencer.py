@@ -149,7 +149,9 @@ def test_ledger_time_never_goes_back(world: World) -> None:
 
 def test_gap_is_an_entry_that_moves_the_offset(world: World) -> None:
     """Offsets without a record are covered by a leaf of outcome 4, and their owner is told."""
-    built = build(world.state, [Gap("out.pixelpost", "bulk", 5, 9, "gap-deleted")], world.accepted, now_us())
+    built = build(
+        world.state, [Gap("out.pixelpost", "bulk", 5, 9, "gap-deleted")], world.accepted, now_us(), world.nonces
+    )
     leaf = Leaf.decode(built.rows.entry[0][1])
     assert (leaf.outcome, leaf.offset, leaf.last_offset) == (Outcome.GAP, 5, 9)
     assert built.rows.intake == {"out.pixelpost": 10}
