@@ -12,6 +12,8 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from msgspec import Struct
 
+_ID = 16
+
 
 class Input(NamedTuple):
     """One file: its bytes from the beginning, and what to call it in an error."""
@@ -72,20 +74,44 @@ class Lookup(Protocol):
         ...
 
 
+class Keeps(Protocol):
+    """Where a run keeps what it has made (:class:`bus.adapters.shelf.Shelf`)."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """What is kept under a key."""
+        ...
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Keep something."""
+        ...
+
+
 class Memory:
     """A look-up, and what this run has made since: a second item of one key follows the first."""
 
-    def __init__(self, lookup: Lookup) -> None:
-        self._lookup = lookup
-        self._run: dict[tuple[str, str, str], Seen] = {}
+    def __init__(self, lookup: Lookup, run: Keeps) -> None:
+        self._lookup, self._run = lookup, run
 
     def find(self, key: ItemKey) -> Seen | None:
         """The event of this item, from this run or an earlier one."""
-        return self._run.get((key.format, key.source, key.key)) or self._lookup(key)
+        found = self._run.get(_name(key))
+        return self._lookup(key) if found is None else Seen(found[:_ID], found[_ID:].decode())
 
     def put(self, key: ItemKey, event_id: bytes) -> None:
         """This run made an event of this item."""
-        self._run[key.format, key.source, key.key] = Seen(event_id, key.note)
+        self._run.put(_name(key), event_id + key.note.encode())
+
+    def first_time(self, event_id: bytes) -> bool:
+        """Whether this run says this event for the first time; from then on it does not."""
+        name = b"said" + event_id
+        if self._run.get(name) is not None:
+            return False
+        self._run.put(name, b"")
+        return True
+
+
+def _name(key: ItemKey) -> bytes:
+    return b"item" + hashlib.sha256(f"{key.format}\x00{key.source}\x00{key.key}".encode()).digest()
 
 
 class Context(Struct, frozen=True):

@@ -2,17 +2,19 @@
 
 The first pass only checks, and must come to the end before the second hands out what is sent: so nothing of a
 broken input is ever published. Both hold one event at a time, and beside it what later events of the same input
-may refer to: ids, threads and lanes.
+may refer to: ids, threads and lanes, beyond some thousands in a file (:mod:`bus.adapters.shelf`).
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from hashlib import sha256
 
 from bus.adapters.drafts import Context, Draft, Input, ItemKey, Memory, Notice, Seen, Tell
 from bus.adapters.formats import FORMATS, reader
+from bus.adapters.shelf import Shelf
 from bus.adapters.source import Source
 from bus.errors import IdConflict, InvalidEvent, InvalidFile, UsageError
 from bus.events.clock import Clock
@@ -25,6 +27,7 @@ from bus.partner.known import DirectoryReader
 from bus.partner.profile import Profile
 from bus.partner.transport import KafkaTransport
 
+_DIGEST, _THREAD = 32, 16
 _WRAP = 1210
 _PADDING = 512
 """What sealing adds: a wrap for each recipient, and padding."""
@@ -98,19 +101,20 @@ class Intake:
 
     def _ready(self, sources: Sequence[Source], tell: Tell | None) -> Iterator[compose.Draft]:
         """One pass; the first is the one that tells."""
-        run = _Run(self._journal)
-        for file, draft in self._drafts(sources, run.memory, tell or _nobody):
-            try:
-                yield self._one(draft, run, file, first=tell is not None)
-            except InvalidEvent as error:
-                rule = f"{error.path}: {error.rule}"
-                raise InvalidFile(file, draft.place, rule, hint=_hint(error)) from None
-            except IdConflict as error:
-                raise InvalidFile(file, draft.place, error.message, hint=error.hint) from None
-            except UnicodeEncodeError:
-                raise InvalidFile(file, draft.place, "a text is not Unicode") from None
-        for source in sources:
-            source.check_unchanged()
+        with closing(Shelf(self._profile.journal_home / "tmp")) as shelf:
+            run = _Run(self._journal, shelf)
+            for file, draft in self._drafts(sources, run.memory, tell or _nobody):
+                try:
+                    yield self._one(draft, run, file, first=tell is not None)
+                except InvalidEvent as error:
+                    rule = f"{error.path}: {error.rule}"
+                    raise InvalidFile(file, draft.place, rule, hint=_hint(error)) from None
+                except IdConflict as error:
+                    raise InvalidFile(file, draft.place, error.message, hint=error.hint) from None
+                except UnicodeEncodeError:
+                    raise InvalidFile(file, draft.place, "a text is not Unicode") from None
+            for source in sources:
+                source.check_unchanged()
 
     def _drafts(self, sources: Sequence[Source], memory: Memory, tell: Tell) -> Iterator[tuple[str, Draft]]:
         """The format's own drafts, each with the file that it comes from."""
@@ -157,11 +161,9 @@ class Intake:
 class _Run:
     """What one pass over an input knows: the journal, and what it has made itself."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._contents: dict[bytes, bytes] = {}
-        self._subjects: dict[bytes, tuple[bytes, str]] = {}
-        self.memory = Memory(self._look_up)
+    def __init__(self, journal: Journal, shelf: Shelf) -> None:
+        self._journal, self._shelf = journal, shelf
+        self.memory = Memory(self._look_up, shelf)
 
     def _look_up(self, key: ItemKey) -> Seen | None:
         state = self._journal.item(Item(key.format, key.source, key.key))
@@ -173,18 +175,22 @@ class _Run:
         Raises:
             IdConflict: the id has other content, here or in the journal.
         """
-        if self._contents.get(event_id, content) != content:
+        made = self._shelf.get(b"made" + event_id)
+        if made is not None and made[:_DIGEST] != content:
             raise IdConflict(f"event {dashed(event_id)} stands above with other content")
         return self._journal.check(event_id, content) is not None
 
     def remember(self, event_id: bytes, content: bytes, subject: tuple[bytes, str]) -> None:
         """Keep an event for those below it."""
-        self._contents[event_id] = content
-        self._subjects[event_id] = subject
+        thread, lane = subject
+        self._shelf.put(b"made" + event_id, content + thread + lane.encode())
 
     def subject(self, event_id: bytes) -> tuple[bytes, str] | None:
         """The thread and lane of an event of this input, or of the journal."""
-        return self._subjects.get(event_id) or self._journal.subject(event_id)
+        made = self._shelf.get(b"made" + event_id)
+        if made is None:
+            return self._journal.subject(event_id)
+        return made[_DIGEST : _DIGEST + _THREAD], made[_DIGEST + _THREAD :].decode()
 
 
 def _nobody(_notice: Notice) -> None:
