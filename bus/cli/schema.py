@@ -83,17 +83,24 @@ def show(schema_type: str, output: str) -> None:
 
 @command("example", examples="""
 bus schema example HashHit --as ORG --to ORG
-bus schema example TakedownAction --step removed --as ORG --to ORG --to ORG
+bus schema example TakedownAction --step removed --as ORG --to ORG --about EVENT
 bus schema example HashHit --as ORG --to ORG | bus publish - --as ORG
 """)  # fmt: skip
 @click.argument("schema_type", metavar="TYPE")
 @as_option(required=False, text="The organisation that would say it.  [default: that of BUS_PROFILE]")
 @option("--to", multiple=True, metavar="ORG", help="Who would hear it; again for more.  [default: as the profile]")
 @option("--step", metavar="STEP", help="At this step of its lifecycle.  [default: the commonest]")
+@option("--about", metavar="EVENT", help="What it is about: the id of an event that ORG published or consumed.")
 @option("--nation", metavar="CC", help="The issuer's nation, where there is no profile to say it.")
 @output_option("pretty", "json", "ndjson", default="pretty")
 def example(
-    schema_type: str, as_org: str | None, to: tuple[str, ...], step: str | None, nation: str | None, output: str
+    schema_type: str,
+    as_org: str | None,
+    to: tuple[str, ...],
+    step: str | None,
+    about: str | None,
+    nation: str | None,
+    output: str,
 ) -> None:
     """Print one valid, realistic event of a type, with a fresh event_id; names in it are made up."""
     from bus.events.examples import example as make
@@ -104,10 +111,39 @@ def example(
         raise UsageError("nobody is named to hear it", hint="Give --to ORG.")
     now_us = time.time_ns() // 1000
     event = make(schema_type, issuer=issuer, audience=audience, nations=[own_nation], now_us=now_us, step=step)
+    if about is not None:
+        event["header"] |= _subject(as_org, about)
     if output == "pretty" and sys.stdout.isatty():
         click.echo(json.dumps(event, indent=2, ensure_ascii=False))
     else:
         print_json(event)
+
+
+def _subject(as_org: str | None, about: str) -> dict[str, str]:
+    """The header's fields about a subject, as the journal knows it.
+
+    Raises:
+        UsageError: it is no id, or nobody here published or consumed that event.
+    """
+    from bus.cli.who import profile_of
+    from bus.events.ids import dashed, parse_uuid
+    from bus.partner.journal import Journal
+
+    profile = profile_of(as_org)
+    try:
+        event_id = parse_uuid(about)
+    except ValueError:
+        hint = "An id looks like 0192f0c1-7e2a-7b3c-8d4e-5f6a7b8c9d0e, as `bus publish` prints it."
+        raise UsageError("--about is no event id", hint=hint) from None
+    with Journal(profile.journal_file) as journal:
+        found = journal.subject(event_id)
+    if found is None:
+        raise UsageError(
+            f"{profile.organisation} has neither published nor consumed {dashed(event_id)}",
+            hint=f"If it is in the inbox, `bus consume --as {profile.organisation}` makes it known.",
+        )
+    thread, lane = found
+    return {"about": dashed(event_id), "thread": thread.hex(), "lane": lane}
 
 
 def _issuer(as_org: str | None, nation: str | None) -> tuple[str, str, tuple[str, ...]]:

@@ -70,3 +70,14 @@ def test_what_is_missing_is_a_usage_error(bus, stopped, args: list[str]):
     """Nobody to say it, or nobody to hear it, ends with 2."""
     assert stopped
     assert bus("schema", "example", "HashHit", *args).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "about", ["", "x", "0192F0C1-7E2A-7B3C-8D4E-5F6A7B8C9D0E", "0192f0c1-7e2a-7b3c-8d4e-5f6a7b8c9d0e"]
+)
+def test_an_example_is_about_what_its_organisation_knows(bus, stopped, about: str):
+    """An event that was neither published nor consumed here, or what is no id at all, ends with 2 and a hint."""
+    assert stopped
+    result = bus("schema", "example", "Acknowledgement", "--as", "tidewave", "--about", about)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "neither published nor consumed" in result.stderr or "--about is no event id" in result.stderr

@@ -40,18 +40,19 @@ def lines() -> list[Line]:
 
 
 LINES = lines()
+LINES_OF = {one.type: [line for line in LINES if line.type == one.type] for one in LINES}
 
 
 def steps_of(type_name: str) -> list[str]:
     """The steps of a type, in the order of the table."""
-    return list(dict.fromkeys(line.step for line in LINES if line.type == type_name))
+    return list(dict.fromkeys(line.step for line in LINES_OF[type_name]))
 
 
 def may(type_name: str, step: str, actor: set[str], main: str, own: str) -> str | None:
     """None if a step may be taken, else the reason why not."""
     reason = "step-role"
-    for line in LINES:
-        if (line.type, line.step) != (type_name, step) or not any(one <= actor for one in line.by):
+    for line in LINES_OF[type_name]:
+        if line.step != step or not any(one <= actor for one in line.by):
             continue
         last = own if "each" in line.marks else main
         if last in line.after or (line.after == {"begun"} and last in steps_of(type_name)):
