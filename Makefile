@@ -41,8 +41,8 @@ fmt: setup ## Put the source in the house's form
 types: setup ## Make the types, the decoder and the released schemas from schemas/
 	@$(PY) tools/make_types.py
 
-bench: setup ## The bus beside a bare pipe, on this machine
-	@$(PY) -m bench
+bench: setup ## The bus beside a bare pipe, and its log, on this machine (ARGS="--only verify")
+	@$(PY) -m bench $(ARGS)
 
 lock: setup ## Pin the newest packages that pyproject.toml allows
 	@tools/lock.sh

@@ -22,6 +22,7 @@ def machine(versions: dict[str, str]) -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "kernel": platform.release(),
         "python": platform.python_version(),
+        "load_average": [round(one, 2) for one in os.getloadavg()],
         **versions,
         **{name: version(name) for name in _LIBRARIES},
     }

@@ -11,6 +11,11 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
+from bench.cost import Figure, Wait, percentile
+
+WIDTH = 130
+"""Of the tables, where no terminal says how wide it is."""
+
 
 class Pass(Struct, frozen=True):
     """One timed pass of records through one of the two: rates an event, CPU microseconds an event by process."""
@@ -66,6 +71,8 @@ class Result(Struct, frozen=True):
     settings: dict[str, Any]
     throughput: list[Throughput]
     latency: list[Latency]
+    log: list[Figure] = []
+    waits: list[Wait] = []
 
 
 class Summary(Struct, frozen=True):
@@ -77,19 +84,6 @@ class Summary(Struct, frozen=True):
     ratio: float
     ratio_low: float
     ratio_high: float
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of all is not above (nearest rank).
-
-    Raises:
-        ValueError: there are no values.
-    """
-    if not values:
-        raise ValueError("no values")
-    ordered = sorted(values)
-    rank = -(-len(ordered) * share // 1)
-    return ordered[max(0, int(rank) - 1)]
 
 
 def latency(name: str, per_s: float, seconds: Sequence[float], late: Sequence[float]) -> Latency:
@@ -135,6 +129,7 @@ def as_json(result: Result) -> dict[str, Any]:
         }
         for line, r in zip(part["rounds"], one.rounds, strict=True):
             line["ratio"] = r.ratio
+    found["log"] = [one.as_json() for one in result.log]
     return found
 
 
@@ -144,9 +139,11 @@ def as_json(result: Result) -> dict[str, Any]:
 def show(result: Result, console: Console) -> None:
     """Print the result for people."""
     machine = result.machine
+    names = ("python", "kafka", "postgres")
+    versions = ", ".join(f"{name} {machine[name]}" for name in names if name in machine)
     console.print(
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB; Python {machine['python']}, "
-        f"Kafka {machine['kafka']}, PostgreSQL {machine['postgres']}; commit {result.commit}",
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB; {versions}; "
+        f"commit {result.commit}; load average {machine.get('load_average', 'unknown')}",
         highlight=False,
         soft_wrap=True,
     )
@@ -155,6 +152,10 @@ def show(result: Result, console: Console) -> None:
         console.print(_costs(one))
     if result.latency:
         console.print(_waits(result.latency))
+    if result.log:
+        console.print(_log(result.log))
+    if result.waits:
+        console.print(_answers(result.waits))
 
 
 def _rates(part: Throughput) -> Table:
@@ -195,9 +196,27 @@ def _waits(lines: Sequence[Latency]) -> Table:
     return table
 
 
+def _log(lines: Sequence[Figure]) -> Table:
+    """The tree: CPU seconds are what it took, seconds of the clock also who else was there."""
+    table = _table("the log: entries a second, median (best)", "", "entries", "/s", "/CPU s", "aim /s", "load")
+    for one in lines:
+        rates = [f"{middle:,.0f} ({best:,.0f})" for middle, best in (one.rates(cpu=False), one.rates(cpu=True))]
+        table.add_row(one.name, f"{one.amount:,}", *rates, _rate(one.aim_per_s), f"{one.load:.2f}")
+    return table
+
+
+def _answers(lines: Sequence[Wait]) -> Table:
+    table = _table("one answer, ms", "", "answers", "p50", "p99", "max", "own CPU", "aim", "load")
+    for one in lines:
+        cells = [f"{value:.2f}" for value in (one.p50_ms, one.p99_ms, one.max_ms, one.cpu_ms)]
+        aim = "" if one.aim_ms is None else f"{one.aim_ms:g}"
+        table.add_row(one.name, f"{one.answers:,}", *cells, aim, f"{one.load:.2f}")
+    return table
+
+
 def _table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     for name in others:
         table.add_column(name, justify="right")
     return table

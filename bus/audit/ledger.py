@@ -18,6 +18,9 @@ QUERIES = parse_queries((Path(__file__).parent / "queries.sql").read_text(encodi
 
 CONNECT_TIMEOUT_S = 10
 _PREFETCH = 1000
+_PLANNING = {"plan_cache_mode": "force_custom_plan"}
+"""A search has a condition for each thing that could be asked: a plan for all searches would suit none."""
+_NO_INDEX = (1 << 63) - 1
 
 
 class Filter(Struct, frozen=True, kw_only=True):
@@ -66,8 +69,22 @@ class Ledger:
     async def search(self, wanted: Filter) -> AsyncIterator[asyncpg.Record]:
         """Entries in ledger order, as a stream: the server keeps the rest."""
         name = "search_newest" if wanted.newest_first else "search"
-        async for row in self._db.cursor(QUERIES[name], *wanted.values(), prefetch=_PREFETCH):
+        low = 0 if wanted.since_us is None else await self._first_from(wanted.since_us)
+        high = _NO_INDEX if wanted.until_us is None else await self._first_from(wanted.until_us)
+        async for row in self._db.cursor(QUERIES[name], *wanted.values(), low, high, prefetch=_PREFETCH):
             yield row
+
+    async def _first_from(self, time_us: int) -> int:
+        """The first entry recorded at or after a time: the ledger's time never goes back."""
+        low, high = 0, (await self.head()).size
+        while low < high:
+            middle = (low + high) // 2
+            row = await self._one("time_at", middle)
+            if row is not None and row["time_us"] < time_us:
+                low = middle + 1
+            else:
+                high = middle
+        return low
 
     async def resolve(self, wanted: UUID | int) -> int | None:
         """The index of an entry: of an event id, the accepted one, else the last there is."""
@@ -132,7 +149,7 @@ async def open_ledger(dsn: str) -> AsyncGenerator[Ledger]:
     """
     connection = None
     try:
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings=_PLANNING)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             yield Ledger(connection)
     except BusError:

@@ -11,6 +11,7 @@ WHERE index < (SELECT size FROM ledger.head)
   AND ($6::bigint IS NULL OR time_us < $6)
   AND ($7::uuid IS NULL OR thread = $7)
   AND ($8::text IS NULL OR $8 = ANY (reasons))
+  AND index >= $10 AND index < $11
 ORDER BY index
 LIMIT $9;
 
@@ -27,8 +28,13 @@ WHERE index < (SELECT size FROM ledger.head)
   AND ($6::bigint IS NULL OR time_us < $6)
   AND ($7::uuid IS NULL OR thread = $7)
   AND ($8::text IS NULL OR $8 = ANY (reasons))
+  AND index >= $10 AND index < $11
 ORDER BY index DESC
 LIMIT $9;
+
+-- time_at --
+-- When an entry was recorded.
+SELECT time_us FROM ledger.entry WHERE index = $1;
 
 -- entry --
 -- One entry with its record, and whether its content is still kept.
@@ -49,9 +55,10 @@ ORDER BY index;
 
 -- thread --
 -- The accepted events of a thread, in order: the one that opened it, and those that follow.
+-- The first condition is the index's own: without it every entry would be read.
 SELECT index, outcome, time_us, schema_id, event_id, issuer, step, topic, thread, about, reasons
 FROM ledger.entry
-WHERE (thread = $1 OR event_id = $1) AND outcome = 1 AND index < (SELECT size FROM ledger.head)
+WHERE ((thread = $1 AND thread IS DISTINCT FROM event_id) OR event_id = $1) AND outcome = 1 AND index < (SELECT size FROM ledger.head)
 ORDER BY index;
 
 -- delivered_at --

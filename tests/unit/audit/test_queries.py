@@ -33,4 +33,4 @@ def test_nothing_is_written_by_any_query():
 def test_a_filter_has_a_value_for_each_parameter():
     """Query and filter agree on how many parameters there are."""
     numbers = {int(n) for n in re.findall(r"\$(\d+)", QUERIES["search"])}
-    assert numbers == set(range(1, len(Filter().values()) + 1))
+    assert numbers == set(range(1, len(Filter().values()) + 3))  # and the two bounds of the index

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from bench import mirror
+from bench.cost import Figure, Spent, percentile, repeated, timed, wait
 from bench.records import shares
-from bench.report import Pass, Result, Round, Throughput, as_json, costs, latency, percentile, show, summary
+from bench.report import WIDTH, Pass, Result, Round, Throughput, as_json, costs, latency, show, summary
+from bus.tlog import tree
+from bus.tlog.checkpoint import Checkpoint
+from bus.tlog.note import Note
+from bus.verify.published import verify_files
+from bus.verify.report import Report
+from bus.verify.subject import Subject
 
 
 def a_round(bare: float, bus: float, ledger: float = 900.0) -> Round:
@@ -23,7 +34,9 @@ def a_result() -> Result:
     rounds = [a_round(1000, 700), a_round(1000, 500), a_round(500, 300)]
     machine = {"cpu": "A", "cores": 2, "memory_gib": 8.0, "python": "3", "kafka": "4", "postgres": "18"}
     waits = [latency("steady", 500, [0.010, 0.020, 0.030], [0.0, 0.0, 0.001])]
-    return Result("abc", "2026-01-01", machine, {}, [Throughput("full", 3000, 3800, rounds)], waits)
+    log = [Figure("verify", 1000, [Spent(2.0, 1.0), Spent(4.0, 2.0), Spent(8.0, 2.0)], 0.5, 250_000)]
+    answers = [wait("proof", [0.001, 0.002, 0.003], 0.006, 2)]
+    return Result("abc", "2026-01-01", machine, {}, [Throughput("full", 3000, 3800, rounds)], waits, log, answers)
 
 
 def test_the_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
@@ -86,3 +99,62 @@ def test_the_table_names_machine_commit_and_medians() -> None:
     text = out.getvalue()
     for wanted in ("2 cores", "commit abc", "0.600", "bus ÷ bare", "publish → receipt", "20.0"):
         assert wanted in text
+
+
+def test_rates_of_the_log_are_told_by_the_clock_and_by_cpu() -> None:
+    """A slow clock on a busy machine does not make the work dearer: both rates are given, median and best."""
+    (figure,) = a_result().log
+    assert figure.rates(cpu=False) == (250, 500)
+    assert figure.rates(cpu=True) == (500, 1000)
+    (told,) = as_json(a_result())["log"]
+    assert told["per_s"] == {"median": 250, "best": 500}
+    assert told["per_cpu_s"] == {"median": 500, "best": 1000}
+    assert (told["entries"], told["aim_per_s"], len(told["runs"])) == (1000, 250_000, 3)
+
+
+def test_an_answers_wait_is_told_with_its_own_cpu() -> None:
+    """Percentiles are of the clock; CPU is this process's, for one answer in the mean."""
+    (found,) = a_result().waits
+    assert (found.answers, found.p50_ms, found.p99_ms, found.cpu_ms, found.aim_ms) == (3, 2, 3, 2, 2)
+
+
+def test_works_take_turns_and_the_first_turn_does_not_count() -> None:
+    """Neither of two works has the quieter machine, and neither is charged for warming up."""
+    done: list[str] = []
+    works = {"a": lambda: done.append("a"), "b": lambda: done.append("b")}
+    found = repeated(works, 10, 2, {"a": 5.0}, {"b": 20})
+    assert done == ["a", "b"] * 3
+    assert [(one.name, one.amount, len(one.spent), one.aim_per_s) for one in found] == [
+        ("a", 10, 2, 5),
+        ("b", 20, 2, None),
+    ]
+
+
+def test_cpu_of_ended_children_counts() -> None:
+    """Work that other processes do for one is charged to it."""
+    code = "x = sum(range(2_000_000))"
+    _, spent = timed(lambda: subprocess.run([sys.executable, "-c", code], check=True))
+    assert spent.cpu_s > 0
+
+
+def test_the_table_has_the_logs_figures() -> None:
+    """Entries a second, CPU seconds beside, the aim, and the waits for one answer."""
+    out = io.StringIO()
+    show(a_result(), Console(file=out, width=WIDTH))
+    for wanted in ("250 (500)", "500 (1,000)", "250,000", "proof", "2.00"):
+        assert wanted in out.getvalue()
+
+
+def test_a_bare_loop_hashes_the_tree_that_is_verified(tmp_path: Path) -> None:
+    """What the verification is measured against leads to the very root that the mirror's checkpoint is of."""
+    made = mirror.write_mirror(tmp_path / "log", 70_000)
+    root = Checkpoint.decode(Note.decode(made.note).text).root
+    assert (
+        mirror.bare_loop(mirror.tiles_of_leaves(70_000))
+        == root
+        == tree.root(tree.leaf_hashes(mirror.leaves(0, 70_000)))
+    )
+    subject = Subject(made.folder, made.folder / "checkpoints", made.policy, newest=made.note)
+    report = Report()
+    verify_files(subject, report)
+    assert (report.holds, report.size) == (True, 70_000)
