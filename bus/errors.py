@@ -27,6 +27,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+NO_SANDBOX = "`bus sandbox up` starts one here; --home or BUS_HOME names one that is elsewhere."
+"""The hint where a sandbox, or something of one, is missing."""
+
 
 class BusError(Exception):
     """Base of every error here. ``hint`` is the next step, in a sentence."""

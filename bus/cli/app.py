@@ -79,6 +79,9 @@ def report(error: BaseException, *, verbose: bool) -> int:
         say("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, BusError):
         return _tell(error.message, error.hint, error.exit_code)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx else "bus"
         return _tell(error.format_message(), f"`{where} --help` shows how.", error.exit_code)

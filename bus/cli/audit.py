@@ -13,7 +13,7 @@ import click
 from bus.cli.base import BusCommand, as_option, group, option, output_option, say, settings
 from bus.cli.output import RowWriter, print_json, print_table
 from bus.cli.sandboxed import state
-from bus.errors import NotAllowed, Unavailable, UsageError
+from bus.errors import NO_SANDBOX, NotAllowed, Unavailable, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -237,10 +237,9 @@ def ledger_dsn(as_org: str | None, dsn: str | None) -> str:
     found = dsn or known.get("postgres", {}).get("dsn")
     if found:
         return found
-    hint = "Run `bus sandbox up`, or set BUS_LEDGER_DSN."
     if Path(home).is_dir() and known:
         raise Unavailable("the sandbox is not up", hint="Run `bus sandbox up`.")
-    raise UsageError(f"there is no sandbox in {_short(home)}", hint=hint)
+    raise UsageError(f"there is no sandbox in {_short(home)}", hint=f"{NO_SANDBOX} Or set BUS_LEDGER_DSN.")
 
 
 def _check_auditor(org: str | None, organisations: Mapping[str, Any], dsn: str | None) -> None:

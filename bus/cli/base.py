@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -20,6 +20,7 @@ from click.core import ParameterSource
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_HOME = ".bus"
+OUTPUT_FORMS = ("table", "json", "ndjson", "csv", "pretty")
 
 
 class Settings:
@@ -168,11 +169,20 @@ def as_option(*, required: bool = True, text: str = "The organisation to act as.
     )  # fmt: skip
 
 
+class _OutputOption(click.Option):
+    """``-o``. Its variable holds for all commands, so a form that this one does not have leaves it at its default."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The variable's value, unless it is a form of other commands only."""
+        value = super().resolve_envvar_value(ctx)
+        return None if value in OUTPUT_FORMS and value not in cast("click.Choice[str]", self.type).choices else value
+
+
 def output_option(*forms: str, default: str = "table") -> Callable[[F], F]:
     """``-o FORM``, passed as ``output``."""
     return option(
         "-o", "--output", type=click.Choice(forms), default=default, show_default=True, envvar="BUS_OUTPUT",
-        help="How to print.",
+        help="How to print.", cls=_OutputOption,
     )  # fmt: skip
 
 

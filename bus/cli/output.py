@@ -9,8 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -102,20 +104,66 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Print a table: plain columns, with a bold head on a terminal."""
+def print_table(rows: Sequence[Row], columns: Sequence[str], *, width: int | None = None) -> None:
+    """Print a table: plain columns, with a bold head on a terminal.
+
+    What does not fit into the terminal is wrapped in its last column, or, where even that is too narrow, each row is
+    printed as a block of lines. Elsewhere lines are as long as they need to be.
+
+    Args:
+        rows: by column.
+        columns: in their order.
+        width: of the line, in characters; by default the terminal's, and no limit where there is none.
+    """
     cells = [[cell(row.get(name)) for name in columns] for row in rows]
     numeric = [all(isinstance(row.get(name), int | float | None) for row in rows) for name in columns]
     widths = [max(len(name), *(len(line[i]) for line in cells)) for i, name in enumerate(columns)]
+    limit = width or _terminal_width()
+    room = limit - sum(widths[:-1]) - len(_GAP) * (len(columns) - 1) if limit else widths[-1]
+    if room < min(widths[-1], _NARROWEST) or (numeric[-1] and room < widths[-1]):
+        _print_blocks(cells, columns)
+        return
+    widths[-1] = min(widths[-1], room)
     head = _table_line(columns, widths, numeric)
     sys.stdout.write((f"\x1b[1m{head}\x1b[0m" if use_colour(sys.stdout) else head) + "\n")
     for line in cells:
-        sys.stdout.write(_table_line(line, widths, numeric) + "\n")
+        for part in _wrapped(line, widths[-1]):
+            sys.stdout.write(_table_line(part, widths, numeric) + "\n")
+
+
+_GAP = "  "
+_NARROWEST = 24
+"""Words in a column narrower than this are no pleasure to read."""
+
+
+def _terminal_width() -> int:
+    """The terminal's width; 0 where output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def _wrapped(line: Sequence[str], width: int) -> Iterator[Sequence[str]]:
+    """A row, and below it what its last cell has more than fits. Words longer than the column stay whole."""
+    *first, last = line
+    parts = textwrap.wrap(last, width, break_long_words=False, break_on_hyphens=False) or [""]
+    yield [*first, parts[0]]
+    for part in parts[1:]:
+        yield [*([""] * len(first)), part]
+
+
+def _print_blocks(cells: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
+    """Each row as lines of name and value, with an empty line between rows."""
+    indent = max(map(len, columns))
+    for number, line in enumerate(cells):
+        if number:
+            sys.stdout.write("\n")
+        for name, text in zip(columns, line, strict=True):
+            if text:
+                sys.stdout.write(f"{name.ljust(indent)}{_GAP}{text}\n")
 
 
 def _table_line(line: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
     places = zip(line, widths, numeric, strict=True)
-    return "  ".join(text.rjust(w) if right else text.ljust(w) for text, w, right in places).rstrip()
+    return _GAP.join(text.rjust(w) if right else text.ljust(w) for text, w, right in places).rstrip()
 
 
 def _csv_line(values: Sequence[str]) -> str:

@@ -47,7 +47,7 @@ from typing import Any, Self, cast
 
 from msgspec import Struct
 
-from bus.errors import UsageError
+from bus.errors import NO_SANDBOX, UsageError
 from bus.kafka.connection import Connection
 
 _ORGANISATION = re.compile(r"[a-z][a-z0-9-]{1,30}")
@@ -111,7 +111,7 @@ class Profile(Struct, frozen=True):
         except OSError as error:
             raise UsageError(
                 f"profile {file} cannot be read: {error.strerror}",
-                hint="In a sandbox, `bus sandbox up` writes one per organisation; else set BUS_PROFILE.",
+                hint="`bus sandbox up` writes one per organisation of a sandbox; BUS_PROFILE names one of your own.",
             ) from error
         except ValueError as error:
             raise UsageError(f"profile {file} is not TOML: {error}") from error
@@ -165,7 +165,7 @@ class Profile(Struct, frozen=True):
             known = sorted(file.parent.name for file in folder.glob("*/profile.toml"))
             raise UsageError(
                 f"there is no profile of {organisation} in {folder}",
-                hint=f"Known here: {', '.join(known)}." if known else "Run `bus sandbox up` first.",
+                hint=f"Known here: {', '.join(known)}." if known else NO_SANDBOX,
             )
         return cls.load(folder / organisation / "profile.toml")
 

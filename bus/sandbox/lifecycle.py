@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from bus.errors import SandboxError
+from bus.errors import NO_SANDBOX, SandboxError
 from bus.hub import topics
 from bus.kafka.connection import Connection
 from bus.ledger.migrate import migrate
@@ -154,7 +154,7 @@ class Sandbox:
     def _state(self) -> State:
         state = State.load(self.home)
         if state is None:
-            raise SandboxError(f"there is no sandbox in {self.home.root}", hint="bus sandbox up")
+            raise SandboxError(f"there is no sandbox in {self.home.root}", hint=NO_SANDBOX)
         return state
 
     async def _first_state(self) -> State:

@@ -189,3 +189,21 @@ def test_organisations_are_completed(stopped):
         [sys.executable, "-c", "from bus.cli import main; main()"], env=env, capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == ["plain,audit-one", "plain,audit-two"]
+
+
+@pytest.mark.parametrize("name", [name for name, (_, found) in COMMANDS.items() if isinstance(found, click.Group)])
+def test_a_group_alone_prints_its_help(name: str):
+    """Without a command, a group says on stderr what it has, and calls nothing an error; exit code 2."""
+    result = CliRunner().invoke(cli, name.split()[1:] if name != "bus" else [], standalone_mode=True)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("Usage: bus")
+
+
+def test_the_form_of_other_commands_is_no_mistake(monkeypatch: pytest.MonkeyPatch):
+    """BUS_OUTPUT holds for all commands: one that lacks that form keeps its own; a word that none knows is told."""
+    monkeypatch.setenv("BUS_OUTPUT", "csv")
+    args = ["schema", "example", "HashHit", "--as", "acme", "--to", "other", "--nation", "SE"]
+    assert json.loads(CliRunner().invoke(cli, args).stdout)["type"] == "HashHit"
+    monkeypatch.setenv("BUS_OUTPUT", "yaml")
+    assert CliRunner().invoke(cli, args).exit_code == 2

@@ -99,3 +99,44 @@ def test_any_rows_survive_json(rows: list[dict]):
 def test_every_form_is_known():
     """The forms are those of the design."""
     assert FORMS == ("table", "json", "ndjson", "csv")
+
+
+def test_a_table_wraps_its_last_column_into_a_narrow_terminal(capsys):
+    """Where a line is too long, the words of the last column go on below; every line fits."""
+    rows = [{"name": "a", "n": 1, "words": "several words that are too many for a line of this width"}]
+    print_table(rows, COLUMNS, width=40)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "name  n  words",
+        "a     1  several words that are too many",
+        "         for a line of this width",
+    ]
+
+
+def test_a_table_that_cannot_fit_becomes_blocks(capsys):
+    """Where no room is left for the last column, each row is lines of name and value, nothing cut off."""
+    rows = [{"name": "x" * 40, "n": 7, "words": "one two"}, {"name": "y", "n": None, "words": "three"}]
+    print_table(rows, COLUMNS, width=44)
+    assert capsys.readouterr().out.splitlines() == [
+        f"name   {'x' * 40}",
+        "n      7",
+        "words  one two",
+        "",
+        "name   y",
+        "words  three",
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.text("ab ", max_size=60), st.integers(0, 10**9)), min_size=1, max_size=5), st.integers(1, 120)
+)
+def test_no_word_of_a_table_is_lost(texts: list[tuple[str, int]], width: int):
+    """Whatever the width, every word is printed."""
+    with pytest.MonkeyPatch.context() as patch:
+        out = io.StringIO()
+        patch.setattr("sys.stdout", out)
+        print_table([{"n": n, "words": text} for text, n in texts], ("n", "words"), width=width)
+    printed = out.getvalue().split()
+    for text, n in texts:
+        assert str(n) in printed
+        assert all(word in printed for word in text.split())
