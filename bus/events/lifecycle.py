@@ -26,12 +26,13 @@ class Rule(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """A step of a type. ``keeps`` and ``each`` are as the table says."""
+    """A step of a type. ``keeps``, ``each`` and ``passes`` are as the table says."""
 
     name: str
     rules: tuple[Rule, ...]
     keeps: bool
     each: bool
+    passes: bool
 
 
 class Lifecycle(Struct, frozen=True):
@@ -133,7 +134,7 @@ def _steps(lines: list[str]) -> dict[str, Step]:
         )
         words = " ".join(marks).split()
         before = found[name].rules if name in found else ()
-        found[name] = Step(name, (*before, rule), "keeps" in words, "each" in words)
+        found[name] = Step(name, (*before, rule), "keeps" in words, "each" in words, "passes" in words)
     return found
 
 

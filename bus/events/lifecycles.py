@@ -10,7 +10,8 @@ who took the first step of the subject; ``other``, anyone else; ``addressee`` of
 the very event that this one is about; ``keeper``, who keeps the list elsewhere that the listing names as its source.
 
 *Marks*: ``keeps``, it leaves the subject's last step as it was; ``each``, every organisation goes this way on its own,
-from wherever the subject is.
+from wherever the subject is; ``passes``, it says the subject anew to others, and so may go to who has not got it
+(``docs/adr/0018-about-is-visible-to-the-audience.md``).
 
 After a type's name: ``of event``, its steps are about one event, of any type; ``of subject TYPE``, they are about
 such a subject and follow each other there. Without it an event that is about nothing, or about another type, begins a
@@ -32,8 +33,8 @@ HashListing
   =standing: listed disputed reclassified
   proposed              | start                              | any
   verified              | proposed verified                  | any
-  listed                | start                              | keeper
-  listed                | verified standing                  | owner
+  listed                | start                              | keeper                                  | passes
+  listed                | verified standing                  | owner                                   | passes
   disputed              | standing                           | other
   reclassified          | standing                           | owner
   retracted             | proposed verified standing         | owner court
@@ -45,19 +46,19 @@ HashListSnapshot
 
 Assessment
   proposed              | start                              | any
-  asserted              | start proposed                     | owner
+  asserted              | start proposed                     | owner                                   | passes
   superseded            | proposed asserted                  | owner
   withdrawn             | proposed asserted                  | owner
 
 Report
   =triable: opened filed triaged escalated
   opened                | start                              | platform model-provider hotline
-  filed                 | start                              | platform model-provider clearing-house
-  filed                 | opened                             | platform+owner model-provider+owner
+  filed                 | start                              | platform model-provider clearing-house  | passes
+  filed                 | opened                             | platform+owner model-provider+owner     | passes
   supplemented          | begun                              | any                                     | keeps
   triaged               | triable referred                   | clearing-house hotline police
-  escalated             | triable referred                   | clearing-house hotline police
-  referred              | filed triaged escalated referred   | clearing-house hotline
+  escalated             | triable referred                   | clearing-house hotline police           | passes
+  referred              | filed triaged escalated referred   | clearing-house hotline                  | passes
   received              | filed triaged escalated referred returned_insufficient | police              | each
   returned_insufficient | filed triaged escalated referred received in_progress  | police              | each
   in_progress           | received reopened                  | police                                  | each
@@ -95,8 +96,8 @@ TakedownAction of subject TakedownNotice
 VictimIdentification
   lead                  | start                              | police hotline clearing-house
   claimed               | lead claimed reopened              | police
-  identified            | claimed                            | police
-  safeguarded           | identified                         | police
+  identified            | claimed                            | police                                  | passes
+  safeguarded           | identified                         | police                                  | passes
   closed_redepiction    | lead claimed                       | police
   reopened              | closed_redepiction safeguarded     | police
 
@@ -122,27 +123,27 @@ Preservation
 Deconfliction
   claimed               | start                              | police
   answered              | claimed                            | clearing-house hub
-  contact_brokered      | answered                           | clearing-house hub
+  contact_brokered      | answered                           | clearing-house hub                      | passes
   released              | claimed answered contact_brokered  | owner
   expired               | claimed answered contact_brokered  | hub
 
 Commitment
   =declared: signed progress evidenced
   signed                | start                              | any
-  progress              | declared                           | owner
-  evidenced             | declared                           | owner
+  progress              | declared                           | owner                                   | passes
+  evidenced             | declared                           | owner                                   | passes
   contested             | declared                           | other                                   | keeps
   withdrawn             | declared                           | owner
   lapsed                | declared                           | owner hub
 
 Advisory
   published             | start                              | any
-  updated               | published updated                  | owner
+  updated               | published updated                  | owner                                   | passes
   withdrawn             | published updated                  | owner
 
 Survey
   published             | start                              | any
-  corrected             | published corrected                | owner
+  corrected             | published corrected                | owner                                   | passes
   withdrawn             | published corrected                | owner
 
 Exposure
@@ -151,7 +152,7 @@ Exposure
 
 Appeal
   opened                | start                              | any
-  reassessed            | opened                             | other
+  reassessed            | opened                             | other                                   | passes
   police_decided        | opened reassessed                  | police
   upheld                | reassessed police_decided          | other
   overturned            | reassessed police_decided          | other
@@ -171,7 +172,7 @@ AccessRecorded
 Overdue of subject
   warned                | start                              | hub
   overdue               | start warned                       | hub
-  escalated             | overdue                            | hub
+  escalated             | overdue                            | hub                                     | passes
   cured                 | overdue escalated                  | hub
   excused               | warned overdue escalated           | owner
 

@@ -13,9 +13,10 @@ from msgspec import Struct
 
 from bus.errors import Malformed
 from bus.events import registry
-from bus.events.codec import Decoded, decode
+from bus.events.codec import Decoded, decode, decode_header
 from bus.events.names import ce_headers
 from bus.events.registry import SchemaInfo
+from bus.events.types import Header
 from bus.kafka.records import Record
 from bus.tlog.leaf import ZERO32
 from bus.trust.batch import BatchVerifier
@@ -119,6 +120,23 @@ def parse(candidate: Candidate) -> None:
             candidate.decoded = decoded
     except Malformed as error:
         candidate.reason = error.reason
+
+
+def claimed_header(candidate: Candidate) -> Header | None:
+    """What a record says of itself, for looking up what it names; None if it cannot be read.
+
+    Also of one whose key is not known yet: should the key be registered earlier in the same flush, the record is
+    decided then, and what it names must have been looked up.
+    """
+    if candidate.decoded is not None:
+        return candidate.decoded.header
+    value, signature = candidate.record.value, candidate.signature
+    if not candidate.unknown_key or candidate.info is None or value is None or signature is None:
+        return None
+    try:
+        return decode_header(candidate.info, value[FRAMING : FRAMING + signature.header_len])
+    except Malformed:
+        return None
 
 
 def _sliced(candidate: Candidate) -> bool:

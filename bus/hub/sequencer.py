@@ -16,9 +16,11 @@ from msgspec import Struct, field
 
 from bus.events.codec import encode_decision
 from bus.events.types import Decision, Header, ReceiptItem, Recipient
-from bus.hub.intake import Candidate, check, parse
+from bus.hub.intake import Candidate, check, claimed_header, parse
 from bus.hub.nonces import Nonces
-from bus.hub.subjects import follow, standing_of, subject_of
+from bus.hub.reach import heard_by, spread
+from bus.hub.standing import standing_of
+from bus.hub.subjects import follow, subject_of
 from bus.kafka.records import Record
 from bus.ledger.store import Accepted, Rows
 from bus.policy import Claim, Policy, decide
@@ -76,8 +78,9 @@ def ids_of(candidates: Sequence[Candidate | Gap]) -> list[bytes]:
     """Event ids that must be looked up; :func:`bus.hub.subjects.look_up` does what they are about."""
     wanted: set[bytes] = set()
     for candidate in candidates:
-        if isinstance(candidate, Candidate) and candidate.decoded is not None:
-            wanted.add(candidate.decoded.header.event_id)
+        header = claimed_header(candidate) if isinstance(candidate, Candidate) else None
+        if header is not None:
+            wanted.add(header.event_id)
     return list(wanted)
 
 
@@ -230,6 +233,7 @@ class _Builder:
             decoded.body,
             decoded.sealed,
             None if header.supersedes is None else self._issuer_of(header.supersedes),
+            self._links(header) if header.supersedes is not None or header.causes else (),
         )
         subject = None if header.about is None else subject_of(decoded.info, header, self.accepted)
         verdict = decide(claim, self.state.directory, subject, self.state.policy, self.time_us + 1)
@@ -241,6 +245,13 @@ class _Builder:
     def _issuer_of(self, event_id: bytes) -> str | None:
         known = standing_of(self.accepted.get(event_id))
         return None if known is None else known.issuer
+
+    def _links(self, header: Header) -> tuple[frozenset[str], ...]:
+        """Who has each event that is superseded or named as a cause, where the ledger knows it and not all have it."""
+        named = (*header.causes, *(() if header.supersedes is None else (header.supersedes,)))
+        known = (self.accepted.get(event_id) for event_id in named)
+        found = (heard_by(one) for one in known if one is not None)
+        return tuple([one for one in found if one is not None])
 
     def _accept(self, candidate: Candidate, recipients: Sequence[tuple[str, bool, str]]) -> None:
         decoded, signature = candidate.decoded, candidate.signature
@@ -258,10 +269,11 @@ class _Builder:
         rows.content.append((index, body, value[decoded.body_end :], None, None, None))
         thread = UUID(header.thread)
         rows.accepted.append((UUID(header.event_id), index, candidate.commitment, thread, header.lane))
-        stands = Accepted(index, candidate.commitment, header.thread, header.lane, None, decoded)
+        stands = Accepted(index, candidate.commitment, header.thread, header.lane, None, decoded, decision)
         self.accepted[header.event_id] = stands
         if header.about is not None:
             rows.step += follow(decoded.info, header, stands, self.accepted)
+            rows.reach += spread(decoded.info, header, stands, self.accepted)
         if decoded.info.directory:
             self.state.directory = self.state.directory.apply(decoded.info, header, decoded.body, index)
             self.built.directory_changed = True

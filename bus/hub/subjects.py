@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
+from msgspec import structs
 
 from bus.errors import Malformed
 from bus.events import registry
@@ -19,12 +20,12 @@ from bus.events.codec import Decoded, decode_body
 from bus.events.lifecycle import LIFECYCLES, START, Lifecycle
 from bus.events.registry import SchemaInfo
 from bus.events.types import Header, Viewed
-from bus.hub.intake import Candidate
+from bus.hub.intake import Candidate, claimed_header
+from bus.hub.reach import RECALLED, heard_by, spread
+from bus.hub.reach import Row as ReachRow
+from bus.hub.standing import VIEWED_TYPES, standing_of
 from bus.ledger.store import Accepted, Standing
 from bus.policy import Subject
-
-VIEWED_TYPES = frozenset({"HashHit", "Assessment", "Report"})
-"""Types whose body says who viewed the file."""
 
 HUB = "hub"
 Row = tuple[int, UUID, str, str, str | None, bool]
@@ -51,13 +52,25 @@ def subject_of(info: SchemaInfo, header: Header, accepted: dict[bytes, Accepted]
     if standing is None:
         return Subject(about.thread, about.lane)
     life = LIFECYCLES[info.name]
-    root = standing_of(accepted.get(standing.subject)) or standing
+    opener = accepted.get(standing.subject)
+    root = standing_of(opener) or standing
+    known = Subject(
+        about.thread,
+        about.lane,
+        standing.issuer,
+        viewed=root.viewed,
+        heard=heard_by(about),
+        recalled=RECALLED in about.reach or (opener is not None and RECALLED in opener.reach),
+    )
     key = _runs_on(life, header, standing)
     if key is None:
-        return Subject(about.thread, about.lane, standing.issuer, viewed=root.viewed)
+        return known
     on = standing_of(accepted.get(key)) or standing
     main, own = _last(life, header, on)
-    return Subject(about.thread, about.lane, standing.issuer, on.issuer, on.addressee, main, own, root.viewed)
+    reach = 0
+    if life.steps[header.step].passes:
+        reach = max(len(heard_by(one) or ()) for one in (about, opener or about))
+    return structs.replace(known, owner=on.issuer, addressee=on.addressee, main=main, own=own, reach=reach)
 
 
 def _runs_on(life: Lifecycle, header: Header, about: Standing) -> bytes | None:
@@ -87,17 +100,6 @@ def _line(life: Lifecycle, header: Header, *, each: bool) -> str:
 
 
 # --- noting -----------------------------------------------------------------------------------------------------------
-
-
-def standing_of(accepted: Accepted | None) -> Standing | None:
-    """Where an accepted event stands, if it is known; one of this flush opened a subject unless it was noted."""
-    if accepted is None:
-        return None
-    if accepted.standing is None and accepted.told is not None:
-        info, header, body, *_ = accepted.told
-        viewed = body.viewed if info.name in VIEWED_TYPES else None
-        accepted.standing = Standing(info.name, header.issuer, header.step, header.addressee, header.event_id, viewed)
-    return accepted.standing
 
 
 def follow(info: SchemaInfo, header: Header, stands: Accepted, accepted: dict[bytes, Accepted]) -> tuple[Row, ...]:
@@ -143,16 +145,30 @@ def replay(events: Iterable[tuple[int, Decoded]]) -> list[Row]:
     return rows
 
 
+def replay_reach(events: Iterable[tuple[int, Decoded, bytes]]) -> list[ReachRow]:
+    """The rows of ``ledger.reach`` again from accepted events, with their decisions, in ledger order."""
+    accepted: dict[bytes, Accepted] = {}
+    rows: list[ReachRow] = []
+    for index, event, decision in events:
+        header = event.header
+        stands = accepted[header.event_id] = Accepted(
+            index, b"", header.thread, header.lane, None, event, decision=decision
+        )
+        follow(event.info, header, stands, accepted)
+        rows += spread(event.info, header, stands, accepted)
+    return rows
+
+
 # --- looking up -------------------------------------------------------------------------------------------------------
 
 
 def subjects_in(candidates: Sequence[object]) -> list[bytes]:
-    """The ids that a flush's events are about or supersede."""
+    """The ids that a flush's events are about, supersede or name as causes."""
     wanted: set[bytes] = set()
     for candidate in candidates:
-        if isinstance(candidate, Candidate) and candidate.decoded is not None:
-            header = candidate.decoded.header
-            wanted.update(one for one in (header.about, header.supersedes) if one is not None)
+        header = claimed_header(candidate) if isinstance(candidate, Candidate) else None
+        if header is not None:
+            wanted.update(one for one in (header.about, header.supersedes, *header.causes) if one is not None)
     return list(wanted)
 
 
@@ -170,6 +186,8 @@ async def look_up(reads: Reads, candidates: Sequence[object], accepted: dict[byt
         assert standing is not None
         standing.steps = standing.steps or {}
         standing.steps[row["type"], row["line"]] = row["step"]
+    for row in await reads.fetch("find_reach", keys):
+        accepted[row["event"].bytes].reach |= {row["org"]}
     await _add_viewed(reads, [one for one in opened if one in accepted], accepted)
 
 
@@ -182,7 +200,9 @@ async def _add(reads: Reads, ids: Sequence[bytes], accepted: dict[bytes, Accepte
         subject = event_id if row["subject"] is None else row["subject"].bytes
         name = "" if info is None else info.name
         standing = Standing(name, row["issuer"], row["step"], row["addressee"], subject)
-        accepted[event_id] = Accepted(row["index"], row["commitment"], row["thread"].bytes, row["lane"], standing)
+        accepted[event_id] = Accepted(
+            row["index"], row["commitment"], row["thread"].bytes, row["lane"], standing, decision=row["decision"]
+        )
 
 
 async def _add_viewed(reads: Reads, subjects: Sequence[bytes], accepted: dict[bytes, Accepted]) -> None:

@@ -33,6 +33,7 @@ RECORD_COLUMNS = ("index", "schema_id", "header", "decision", "bus_signature")
 CONTENT_COLUMNS = ("index", "body", "sealed", "raw", "raw_headers", "raw_key")
 ACCEPTED_COLUMNS = ("event_id", "index", "commitment", "thread", "lane")
 STEP_COLUMNS = ("index", "subject", "type", "line", "step", "viewed")
+REACH_COLUMNS = ("event", "org", "index")
 
 
 class Head(Struct, frozen=True):
@@ -73,7 +74,8 @@ class Accepted(Struct, gc=False):
     """What is known of an event id that was accepted.
 
     ``standing`` is there where another event is about it; ``told`` is the event itself if it is of the same flush,
-    so that its standing can be made when it is asked for.
+    so that its standing can be made when it is asked for. ``decision`` is who heard it, as bytes, and ``heard`` the
+    same once it was asked for; ``reach`` is to whom it was passed on, and ``""`` if it was recalled.
     """
 
     index: int
@@ -82,6 +84,9 @@ class Accepted(Struct, gc=False):
     lane: str
     standing: Standing | None = None
     told: Decoded | None = None
+    decision: bytes | None = None
+    reach: frozenset[str] = frozenset()
+    heard: frozenset[str] | None = None
 
 
 class Rows(Struct):
@@ -92,6 +97,7 @@ class Rows(Struct):
     content: list[tuple[Any, ...]] = field(default_factory=list)
     accepted: list[tuple[Any, ...]] = field(default_factory=list)
     step: list[tuple[Any, ...]] = field(default_factory=list)
+    reach: list[tuple[Any, ...]] = field(default_factory=list)
     subtree: list[tuple[int, bytes]] = field(default_factory=list)
     flush: list[tuple[Any, ...]] = field(default_factory=list)
     intake: dict[str, int] = field(default_factory=dict)
@@ -233,6 +239,7 @@ class FlushTransaction:
         await self._copy("content", CONTENT_COLUMNS, rows.content)
         await self._copy("accepted_id", ACCEPTED_COLUMNS, rows.accepted)
         await self._copy("step", STEP_COLUMNS, rows.step)
+        await self._copy("reach", REACH_COLUMNS, rows.reach)
         await self._connection.execute(
             QUERIES["finish_flush"],
             frontier.size,

@@ -19,11 +19,13 @@ from bus.events.ids import uuid7_time_us
 from bus.events.lifecycle import LIFECYCLES, START, Denied, check
 from bus.events.registry import SchemaInfo
 from bus.events.types import Header, Sealed, Viewed
+from bus.policy.hearing import MAX_REACH, Recipients, must_hear, recipients, unseen
 from bus.policy.policy import Policy
 from bus.trust.directory import Directory
 from bus.trust.keys import signing_key_id
 
 HUB = "hub"
+RECALL = "Recall"
 DIRECT_SUITE = 1
 
 
@@ -46,6 +48,8 @@ class Claim(Struct, frozen=True, gc=False):
     sealed: Sealed | None
     supersedes_of: str | None = None
     """Who issued the event that this one supersedes, as far as the ledger knows it."""
+    links: tuple[frozenset[str], ...] = ()
+    """Who has each of the events that it supersedes or names as causes, where not everybody has it."""
 
 
 class Subject(Struct, frozen=True, gc=False):
@@ -60,6 +64,9 @@ class Subject(Struct, frozen=True, gc=False):
         main: the last step there; ``start`` before the first, empty if this type cannot be about it.
         own: the same on the issuer's own way, for steps that each organisation takes on its own.
         viewed: what was stated there of who viewed the file.
+        heard: who has the event; None if everybody, as what is the directory's.
+        reach: how many have it, or the event that opened its subject.
+        recalled: whether it was recalled.
     """
 
     thread: bytes
@@ -70,6 +77,9 @@ class Subject(Struct, frozen=True, gc=False):
     main: str = START
     own: str = START
     viewed: Viewed | None = None
+    heard: frozenset[str] | None = frozenset()
+    reach: int = 0
+    recalled: bool = False
 
 
 class Verdict(Struct, frozen=True, gc=False):
@@ -79,7 +89,7 @@ class Verdict(Struct, frozen=True, gc=False):
     """
 
     refusal: str | None
-    recipients: tuple[tuple[str, bool, str], ...] = ()
+    recipients: Recipients = ()
     allowed: tuple[str, ...] = ()
 
 
@@ -116,29 +126,43 @@ def decide(claim: Claim, directory: Directory, subject: Subject | None, policy: 
         return Verdict(denied.reason, (), denied.allowed)
     if claim.info.directory:
         return Verdict(None)
-    return Verdict(None, _recipients(claim.header, directory, now_us))
+    return _heard_by(case)
 
 
-def _recipients(header: Header, directory: Directory, now_us: int) -> tuple[tuple[str, bool, str], ...]:
-    """Everyone named, and the members of each agreement named as of now, sorted; the issuer does not hear itself."""
-    audience = header.audience
-    if audience[0][0] != "@":  # sorted: an agreement comes first
-        return tuple([_recipient(org, "audience", directory) for org in audience])
-    reasons: dict[str, str] = {}
-    for member in audience:
-        agreement = directory.agreement(member, now_us)
-        if agreement is None:
-            reasons[member] = "audience"
-        else:
-            reasons.update(dict.fromkeys(agreement.members, "agreement"))
-    reasons.pop(header.issuer, None)
-    return tuple([_recipient(org, reasons[org], directory) for org in sorted(reasons)])
+def _heard_by(case: _Case) -> Verdict:
+    """Who hears what may be said; refused if somebody is named who may not know of what it names."""
+    claim, subject, header = case.claim, case.subject, case.claim.header
+    if subject is None and not claim.links:
+        return Verdict(None, recipients(claim.info, header, case.directory, case.now_us))
+    passes = _passes_on(claim, subject)
+    about = None if subject is None or passes else subject.heard
+    bounds = claim.links if about is None else (about, *claim.links)
+    if unseen(header, bounds) and header.issuer != HUB:
+        return Verdict("about-unseen")
+    recalled = None
+    if subject is not None and subject.heard is not None:
+        if claim.info.name == RECALL:
+            recalled = must_hear(subject.heard, subject.issuer, header.issuer)
+        elif passes and header.issuer != HUB:
+            refusal = _may_not_pass(subject, header.issuer)
+            if refusal is not None:
+                return Verdict(refusal)
+    found = recipients(claim.info, header, case.directory, case.now_us, bounds, recalled)
+    full = passes and subject is not None and subject.reach + len(found) > MAX_REACH
+    return Verdict("passed-too-far") if full else Verdict(None, found)
 
 
-def _recipient(org: str, reason: str, directory: Directory) -> tuple[str, bool, str]:
-    if directory.is_admitted(org):
-        return (org, True, reason)
-    return (org, False, "suspended")
+def _passes_on(claim: Claim, subject: Subject | None) -> bool:
+    """Whether it goes on with a subject by a step that says it anew to others."""
+    goes_on = subject is not None and subject.owner is not None
+    return goes_on and LIFECYCLES[claim.info.name].steps[claim.header.step].passes
+
+
+def _may_not_pass(subject: Subject, issuer: str) -> str | None:
+    """Nobody passes on what it has not got, or what was recalled."""
+    if subject.recalled:
+        return "recalled"
+    return None if subject.heard is None or issuer in subject.heard else "about-unseen"
 
 
 def _this_log(case: _Case) -> str | None:

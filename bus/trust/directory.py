@@ -85,6 +85,7 @@ class Agreement(msgspec.Struct, frozen=True):
     valid_from_us: int
     valid_to_us: int | None
     concluded_index: int
+    legal_basis: tuple[str, ...] = ()
 
     def is_valid(self, at_us: int) -> bool:
         """Whether it is in force, first and last instant included."""
@@ -227,6 +228,7 @@ class Directory(msgspec.Struct, frozen=True):
             body.valid_from,
             body.valid_to,
             index,
+            tuple(body.legal_basis),
         )
         return msgspec.structs.replace(self, agreements={**self.agreements, body.agreement: entry})
 

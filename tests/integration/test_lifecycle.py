@@ -14,7 +14,7 @@ from bus.events import registry
 from bus.events.codec import assemble, decode
 from bus.events.examples import example
 from bus.events.ids import dashed
-from bus.hub.subjects import replay
+from bus.hub.subjects import replay, replay_reach
 from bus.partner import Profile, Publisher
 from bus.sandbox.lifecycle import Sandbox
 
@@ -78,7 +78,7 @@ async def test_a_chain_leads_to_its_root(desk: Desk, sandbox: Sandbox) -> None:
     """Each step about the one before is about the first; what was viewed is compared with the stored body."""
     stated = {"by_provider": True, "exif": False, "public": False, "stated_by": "glimmerchat"}
     _, _, report = await desk.say("glimmerchat", "Report", "filed", ("clearing-house",), viewed=None)
-    told = ("clearing-house", "Report", "triaged", ("police-lowlands",), report)
+    told = ("clearing-house", "Report", "triaged", ("glimmerchat",), report)
     outcome, _, triaged = await desk.say(*told, viewed=stated)
     assert outcome == "accepted"
     changed = await desk.say(
@@ -96,16 +96,20 @@ async def test_a_chain_leads_to_its_root(desk: Desk, sandbox: Sandbox) -> None:
 
 
 async def test_steps_can_be_told_again_from_the_entries(desk: Desk, sandbox: Sandbox) -> None:
-    """What ledger.step has is what folding all accepted entries gives."""
+    """What ledger.step and ledger.reach have is what folding all accepted entries gives."""
     _, _, hit = await desk.say("tidewave", "HashHit", "detected", ("hotline-north",))
     await desk.say("tidewave", "HashHit", "confirmed", ("hotline-north",), hit)
+    _, _, report = await desk.say("tidewave", "Report", "filed", ("clearing-house",))
+    await desk.say("clearing-house", "Report", "referred", ("police-north",), report)
+    await desk.say("tidewave", "Recall", "called", ("clearing-house",), report)
     connection = await asyncpg.connect(sandbox.status()["postgres"]["dsn"])
     try:
         events = await connection.fetch(
-            "SELECT index, record.schema_id, header, body FROM ledger.record JOIN ledger.content USING (index)"
+            "SELECT index, record.schema_id, header, body, decision FROM ledger.record JOIN ledger.content USING (index)"
             " ORDER BY index"
         )
         steps = await connection.fetch("SELECT * FROM ledger.step ORDER BY index")
+        reach = await connection.fetch("SELECT * FROM ledger.reach ORDER BY index, event, org")
     finally:
         await connection.close()
     accepted = []
@@ -113,5 +117,6 @@ async def test_steps_can_be_told_again_from_the_entries(desk: Desk, sandbox: San
         info = registry.by_id(row["schema_id"])
         assert info is not None
         found = decode(assemble(info, row["header"], row["body"], b"\x00"))
-        accepted.append((row["index"], found))
-    assert [tuple(row) for row in steps] == replay(accepted)
+        accepted.append((row["index"], found, row["decision"]))
+    assert [tuple(row) for row in steps] == replay((index, found) for index, found, _ in accepted)
+    assert [tuple(row) for row in reach] == sorted(replay_reach(accepted), key=lambda row: (row[2], row[0], row[1]))

@@ -42,11 +42,12 @@ UPDATE ledger.head SET root = $2, frontier = $3, time_us = $4 WHERE size = $1;
 SELECT event_id, index, commitment, thread, lane FROM ledger.accepted_id WHERE event_id = ANY ($1::uuid[]);
 
 -- find_standing --
--- What was said under these ids, by whom, and which subject it belongs to, where that is another event.
+-- What was said under these ids, by whom, who heard it, and which subject it belongs to, where that is another event.
 SELECT accepted.event_id, accepted.index, accepted.commitment, accepted.thread, accepted.lane,
-       entry.schema_id, entry.issuer, entry.step, entry.addressee, step.subject
+       entry.schema_id, entry.issuer, entry.step, entry.addressee, step.subject, record.decision
 FROM ledger.accepted_id AS accepted
 JOIN ledger.entry ON entry.index = accepted.index
+LEFT JOIN ledger.record ON record.index = accepted.index
 LEFT JOIN ledger.step ON step.index = accepted.index
 WHERE accepted.event_id = ANY ($1::uuid[]);
 
@@ -55,6 +56,10 @@ WHERE accepted.event_id = ANY ($1::uuid[]);
 SELECT DISTINCT ON (subject, type, line) subject, type, line, step
 FROM ledger.step WHERE subject = ANY ($1::uuid[]) AND step IS NOT NULL
 ORDER BY subject, type, line, index DESC;
+
+-- find_reach --
+-- To whom these events were passed on, beside those whom their own decisions name; empty: recalled.
+SELECT event, org FROM ledger.reach WHERE event = ANY ($1::uuid[]);
 
 -- find_viewed --
 -- Which entry after the first one stated who viewed the file.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bus.hub.intake import inspect
+from bus.hub.intake import Candidate, inspect
 from bus.hub.nonces import nonces_of
 from bus.hub.sequencer import Built, State, build, owner_of
 from bus.kafka.records import Outgoing, Record
@@ -91,14 +91,18 @@ class World:
         self.offsets[record.topic] = offset + 1
         return Record(record.topic, offset, now_us() // 1000, record.key, record.value, tuple(record.headers))
 
-    def sequence(self, records: list[Outgoing], at_us: int | None = None) -> Built:
-        """What the notary would do with these records in one flush."""
-        candidates = []
+    def look(self, records: list[Outgoing]) -> list[Candidate]:
+        """The candidates of records that arrive."""
+        candidates: list[Candidate] = []
         for record in map(self.arrive, records):
             lane = "urgent" if record.topic.endswith(".urgent") else "bulk"
             owner = owner_of(record.topic)
             candidates += inspect([record], owner, lane, self.state.verifier, self.state.directory.public_key)
-        built = build(self.state, candidates, self.accepted, at_us or now_us(), self.nonces)
+        return candidates
+
+    def sequence(self, records: list[Outgoing], at_us: int | None = None) -> Built:
+        """What the notary would do with these records in one flush."""
+        built = build(self.state, self.look(records), self.accepted, at_us or now_us(), self.nonces)
         self.built.append(built)
         return built
 

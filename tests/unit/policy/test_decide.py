@@ -90,7 +90,7 @@ def test_thread_and_lane_follow_a_known_subject(world: World, claim: Claim) -> N
     about = msgspec.structs.replace(claim, header=header)
     thread = claim.header.thread
     assert ask(world, about, subject=None).refusal is None
-    assert ask(world, about, subject=Subject(thread, "bulk")).refusal is None
+    assert ask(world, about, subject=Subject(thread, "bulk", heard=None)).refusal is None
     assert ask(world, about, subject=Subject(b"t" * 16, "bulk")).refusal == "thread-mismatch"
     assert ask(world, about, subject=Subject(thread, "urgent")).refusal == "wrong-lane"
 
