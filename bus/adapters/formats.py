@@ -46,6 +46,17 @@ _ALL = (
     Format("bus", "JSON of the bus: one object, a list, or one object a line", "bus.adapters.bus_json",
            reads=True, names_audience=True),
     Format("ncmec-hashes", "pages of NCMEC's hash-sharing API, version 2 (XML)", "bus.adapters.ncmec", reads=True),
+    Format("vics", "VICS hash sets and cases, 1.x and 2.x in; out as 2.0, profile Default (JSON)", "bus.adapters.vics",
+           reads=True, writes=("HashListing",), joint=True, assumed=True),
+    Format("vics-us", "VICS 2.0, profile US (JSON)", "bus.adapters.vics_us",
+           writes=("HashListing",), joint=True, assumed=True),
+    Format("vics-1.2", "VICS 1.2, as NIST's sets are (JSON)", "bus.adapters.vics_1_2",
+           writes=("HashListing",), joint=True, assumed=True),
+    Format("caid", "the UK's CAID in the layout of VICS: its own categories (JSON)", "bus.adapters.caid",
+           reads=True, writes=("HashListing",), joint=True, assumed=True),
+    Format("stopncii", "pages of StopNCII's FetchHashes (JSON)", "bus.adapters.stopncii", reads=True, assumed=True),
+    Format("pdq", "PDQ hashes, one a line, or with quality or path (text, CSV)", "bus.adapters.pdq", reads=True),
+    Format("vpdq", "vPDQ frames of one video (CSV)", "bus.adapters.vpdq", reads=True),
 )  # fmt: skip
 
 FORMATS = {form.name: form for form in _ALL}

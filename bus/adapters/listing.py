@@ -35,6 +35,9 @@ from bus.events.ids import dashed
 MAX_VERSIONS = 1000
 """Of one entry. A file that says more of one entry than this is no list."""
 
+_VARIES = frozenset({"source_at", "classifications", "entry"})
+"""Fields that the digest of an entry's content leaves out: the version and the rating speak for the first two."""
+
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+=-]{0,62}", re.ASCII)
 
 
@@ -104,7 +107,7 @@ class Lister:
 
     def _stand(self, entry: Entry, chain: _Chain) -> Draft | str:
         rating = digest(entry.rating)
-        plain = {key: value for key, value in entry.body.items() if key not in {"source_at", "classifications"}}
+        plain = {key: value for key, value in entry.body.items() if key not in _VARIES}
         content = digest(self._mapping, rating, canonical(plain), canonical(entry.sealed))
         version = digest(content, entry.time)
         place = chain.find(version)
