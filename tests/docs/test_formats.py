@@ -35,4 +35,4 @@ def test_a_formats_page_says_what_maps_and_what_is_lost(name: str) -> None:
 def test_lists_of_formats_are_whole(page: str) -> None:
     """Each format is linked to from the pages that list them."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    assert set(re.findall(r"adapters/([\w-]+)\.md", text)) == set(FOREIGN)
+    assert set(re.findall(r"adapters/([\w.-]+)\.md", text)) == set(FOREIGN)
