@@ -9,7 +9,7 @@ import click
 
 from bus.cli.base import command, group, option
 
-ROLES = ("notary", "courier", "publisher")
+ROLES = ("notary", "courier", "publisher", "clerk")
 
 
 @group(lazy={"run": ("bus.cli.hub:run_roles", "Run the hub's roles, all or some, until stopped.")}, examples="""

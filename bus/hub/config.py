@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,12 @@ class _Publisher(Struct, frozen=True, forbid_unknown_fields=True):
     listen: str | None = None
 
 
+class _Clerk(Struct, frozen=True, forbid_unknown_fields=True):
+    dsn: str
+    secret_file: str
+    legal_basis: str
+
+
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
     file: str
 
@@ -44,6 +51,7 @@ class _Config(Struct, frozen=True, forbid_unknown_fields=True):
     keys: _File
     policy: _File | None = None
     publisher: _Publisher | None = None
+    clerk: _Clerk | None = None
 
 
 class PublisherConfig(Struct, frozen=True):
@@ -57,6 +65,33 @@ class PublisherConfig(Struct, frozen=True):
         return f"PublisherConfig({self.folder})"
 
 
+class ClerkConfig(Struct, frozen=True):
+    """The clerk's own: its database login, the file of its secret, and the legal basis that its statements name."""
+
+    dsn: str
+    secret_file: Path
+    legal_basis: str
+
+    def __repr__(self) -> str:
+        return "ClerkConfig()"
+
+    def secret(self) -> bytes:
+        """The 32 bytes that the clerk's salts and nonces are made with.
+
+        Raises:
+            UsageError: there is no such file, others may read it, or it does not hold 64 hex digits.
+        """
+        try:
+            if self.secret_file.stat().st_mode & 0o077:
+                raise UsageError(f"{self.secret_file} can be read by others", hint=f"chmod 600 {self.secret_file}")
+            found = self.secret_file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{self.secret_file} cannot be read: {type(error).__name__}") from error
+        if re.fullmatch(r"[0-9a-f]{64}", found) is None:
+            raise UsageError(f"{self.secret_file} is not a clerk's secret", hint="It holds 64 hex digits, made once.")
+        return bytes.fromhex(found)
+
+
 class HubConfig(Struct, frozen=True):
     """A hub's configuration, with every file beside it found. Its repr shows no secret."""
 
@@ -67,6 +102,7 @@ class HubConfig(Struct, frozen=True):
     key_file: Path
     policy_file: Path | None
     publisher: PublisherConfig | None = None
+    clerk: ClerkConfig | None = None
 
     def __repr__(self) -> str:
         return f"HubConfig({self.origin!r})"
@@ -104,8 +140,13 @@ class HubConfig(Struct, frozen=True):
             key_file=path.parent / config.keys.file,
             policy_file=None if config.policy is None else path.parent / config.policy.file,
             publisher=None if config.publisher is None else _publisher(config.publisher, path.parent),
+            clerk=None if config.clerk is None else _clerk(config.clerk, path.parent),
         )
 
 
 def _publisher(table: _Publisher, beside: Path) -> PublisherConfig:
     return PublisherConfig(table.dsn, beside / table.folder, table.listen)
+
+
+def _clerk(table: _Clerk, beside: Path) -> ClerkConfig:
+    return ClerkConfig(table.dsn, beside / table.secret_file, table.legal_basis)

@@ -21,6 +21,7 @@ from bus.events import registry
 from bus.events.codec import assemble, decode_decision, decode_header
 from bus.events.names import HUB_CURSOR, HUB_DIRECTORY, ce_headers, in_topic
 from bus.hub import faults
+from bus.hub.clock import ahead_us
 from bus.hub.config import HubConfig
 from bus.hub.cursor import Cursor, read_cursors
 from bus.kafka.records import Outgoing
@@ -136,7 +137,8 @@ class Courier:
         except WriteError as error:
             return self._park(cursor, error, records)
         faults.at("courier.commit.after")
-        await connection.execute(QUERIES["save_delivery"], cursor.index + 1, moved.index, self._lane)
+        told = (cursor.index + 1, moved.index, self._lane, ahead_us() / 1_000_000)
+        await connection.execute(QUERIES["save_delivery"], *told)
         self._log.debug("courier.delivered", index=moved.index, records=len(records))
         return moved
 

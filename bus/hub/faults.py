@@ -24,6 +24,9 @@ POINTS = (
     "publisher.signed.before",
     "publisher.signed.after",
     "publisher.published",
+    "clerk.read",
+    "clerk.send.before",
+    "clerk.send.after",
 )
 
 _spec = os.environ.get("BUS_FAULT", "")

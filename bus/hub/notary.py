@@ -15,9 +15,10 @@ from typing import Any
 import structlog
 
 from bus.errors import HeadMoved, LedgerError, StartRefused, Unavailable
-from bus.events.clock import Clock, SystemClock
+from bus.events.clock import Clock
 from bus.events.names import HUB, LANES, out_topic
 from bus.hub import faults
+from bus.hub.clock import HubClock, ahead_us
 from bus.hub.config import HubConfig
 from bus.hub.cursor import read_cursors
 from bus.hub.intake import Candidate, check, parse_all, sliced
@@ -60,7 +61,7 @@ class Notary:
 
     def __init__(self, config: HubConfig, *, clock: Clock | None = None) -> None:
         self._config = config
-        self._clock = clock or SystemClock()
+        self._clock = clock or HubClock()
         self._policy = Policy.load(config.policy_file)
         self._key = KeyRing.load(config.key_file).signing
         self._nonces = nonces_of(self._key)
@@ -336,7 +337,7 @@ class Notary:
         return Head(built.frontier.size, built.frontier.root(), built.frontier, head.epoch, built.time_us, receipted)
 
     def _check_clock(self, database_s: float) -> None:
-        ahead = self._clock.now_us() / 1e6 - database_s
+        ahead = (self._clock.now_us() - ahead_us()) / 1e6 - database_s
         if abs(ahead) > CLOCK_TOLERANCE_S:
             raise Unavailable(
                 f"the notary's clock differs from the database's by {ahead:.1f} s",

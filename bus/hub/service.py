@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from bus.errors import BusError, StartRefused, UsageError
 from bus.events.names import LANES
+from bus.hub.clerk import Clerk
 from bus.hub.config import HubConfig
 from bus.hub.courier import Courier
 from bus.hub.notary import Notary
@@ -23,7 +24,7 @@ from bus.ledger.store import reachable_error
 
 log: Any = structlog.get_logger("bus.hub.service")
 
-ROLES = ("notary", "courier", "publisher")
+ROLES = ("notary", "courier", "publisher", "clerk")
 RESTART_MIN_S = 0.2
 RESTART_MAX_S = 5.0
 GC_THRESHOLD = (50_000, 20, 100)
@@ -104,7 +105,8 @@ async def _until_stopped(stopper: asyncio.Task[Any], tasks: Sequence[asyncio.Tas
 
 
 def _configured(config: HubConfig) -> Sequence[str]:
-    return ROLES if config.publisher is not None else ROLES[:2]
+    asked = {"publisher": config.publisher, "clerk": config.clerk}
+    return [role for role in ROLES if role not in asked or asked[role] is not None]
 
 
 def _workers(config: HubConfig, roles: Sequence[str], *, serve: bool) -> list[_Worker]:
@@ -117,6 +119,8 @@ def _workers(config: HubConfig, roles: Sequence[str], *, serve: bool) -> list[_W
         from bus.hub.publishing import Published  # noqa: PLC0415 - the web server is loaded by this role alone
 
         workers.append(_Worker("publisher", lambda: Published(config, serve=serve)))
+    if "clerk" in roles:
+        workers.append(_Worker("clerk", lambda: Clerk(config)))
     return workers
 
 

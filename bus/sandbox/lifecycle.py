@@ -26,10 +26,10 @@ from bus.sandbox.state import State, published
 from bus.sandbox.witnesses import Witness
 from bus.sandbox.world import HUB
 
-HUB_ROLES = ("notary", "courier", "publisher")
+HUB_ROLES = ("notary", "courier", "publisher", "clerk")
 ROLES = ("kafka", "postgres", *HUB_ROLES)
 WITNESS_ROLES = tuple(witness.role for witness in witnesses.WITNESSES)
-_STOP_ORDER = ("courier", "publisher", *WITNESS_ROLES, "notary", "postgres", "kafka")
+_STOP_ORDER = ("clerk", "courier", "publisher", *WITNESS_ROLES, "notary", "postgres", "kafka")
 _HUB_READY_TIMEOUT_S = 60.0
 
 Say = Callable[[str], None]

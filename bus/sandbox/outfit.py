@@ -7,6 +7,7 @@ has changed.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -62,9 +63,11 @@ def _prepare_hub(home: Home, ports: Mapping[str, int]) -> KeyRing:
     ring = _keys(home.hub / "keys.json")
     governors(home)
     secret(home.hub / "password")
-    policy = home.hub / "policy.toml"
-    if not policy.is_file():
-        write_private(policy, (ops_dir() / "policy.toml").read_text(encoding="utf-8"))
+    for name in ("policy.toml", "deadlines.toml"):
+        if not (home.hub / name).is_file():
+            write_private(home.hub / name, (ops_dir() / name).read_text(encoding="utf-8"))
+    if not (home.hub / "clerk.secret").is_file():
+        write_private(home.hub / "clerk.secret", secrets.token_hex(32) + "\n")
     _write(hub_config(home), _hub_toml(home, ports))
     _prepare_publisher(home, ports)
     return ring
@@ -113,6 +116,11 @@ def _hub_toml(home: Home, ports: Mapping[str, int]) -> str:
             "dsn": database.dsn(home, ports["postgres"], "publisher"),
             "folder": str(home.publisher),
             "listen": f"127.0.0.1:{ports['log']}",
+        },
+        "clerk": {
+            "dsn": database.dsn(home, ports["postgres"], "clerk"),
+            "secret_file": "clerk.secret",
+            "legal_basis": _HUB_AS_ORGANISATION.legal_basis,
         },
     })  # fmt: skip
 

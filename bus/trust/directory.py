@@ -1,7 +1,7 @@
-"""The directory: which organisations there are, which keys are theirs, and who agreed to share, as of a ledger index.
+"""The directory: which organisations there are, which keys are theirs, who agreed to share, and what was adopted.
 
-It is made of accepted directory events alone, in the ledger's order. ``apply`` gives a new directory and leaves
-the old one as it was, so a decision for index i holds on to the directory of the entries before i.
+All as of a ledger index, and made of accepted directory events alone, in the ledger's order. ``apply`` gives a new
+directory and leaves the old one as it was, so a decision for index i holds on to the directory of the entries before i.
 
 ::
 
@@ -26,6 +26,7 @@ from bus.events.types import (
     OrganisationAdmittedBody,
     OrganisationSuspendedBody,
 )
+from bus.trust.adoptions import Adoptions
 from bus.trust.keys import SigningKey, sealing_key_id, signing_key_id, verify
 
 HUB: Final = "hub"
@@ -110,6 +111,7 @@ class Directory(msgspec.Struct, frozen=True):
     keys: dict[bytes, KeyEntry] = {}
     sealing: dict[str, tuple[KeyEntry, ...]] = {}
     agreements: dict[str, Agreement] = {}
+    adoptions: Adoptions = Adoptions()
 
     @property
     def auditors(self) -> tuple[str, ...]:
@@ -193,6 +195,8 @@ class Directory(msgspec.Struct, frozen=True):
         if name == "AgreementEnded":
             rest = {k: v for k, v in self.agreements.items() if k != body.agreement}
             return msgspec.structs.replace(self, agreements=rest)
+        if name == "PolicyAdopted":
+            return msgspec.structs.replace(self, adoptions=self.adoptions.with_part(body, index))
         return self
 
     def _conflict_of_key(self, body: KeyRegisteredBody) -> str | None:
@@ -265,6 +269,7 @@ _CONFLICTS: Final[dict[str, Callable[[Directory, Any], bool]]] = {
     "KeyRevoked": _not_revocable,
     "AgreementConcluded": _unsound_agreement,
     "AgreementEnded": lambda directory, body: body.agreement not in directory.agreements,
+    "PolicyAdopted": lambda directory, body: directory.adoptions.conflicts(body),
 }
 
 

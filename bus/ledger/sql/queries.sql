@@ -114,8 +114,9 @@ SELECT leaf_hash FROM ledger.entry WHERE index = $1;
 SELECT size FROM ledger.head;
 
 -- save_delivery --
--- What a Kafka commit of the courier covered: advisory.
-INSERT INTO ledger.delivery (first_index, last_index, lane) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+-- What a Kafka commit of the courier covered, and when by the database's clock (a test may be ahead of it): advisory.
+INSERT INTO ledger.delivery (first_index, last_index, lane, delivered_at)
+VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4)) ON CONFLICT DO NOTHING;
 
 -- last_delivery --
 -- How far a lane was delivered, as far as the database was told.
@@ -154,3 +155,42 @@ INSERT INTO ledger.cosignature (size, witness, line) VALUES ($1, $2, $3) ON CONF
 -- newest_checkpoint --
 -- The checkpoint of the most entries that was kept.
 SELECT size, note FROM ledger.checkpoint ORDER BY size DESC LIMIT 1;
+
+-- clerk_head --
+-- How far the ledger has come, in entries and in its own time.
+SELECT size, time_us FROM ledger.head;
+
+-- clerk_entries --
+-- Accepted entries of these types in a range, in order: what the clerk's casebook is made of.
+SELECT entry.index, entry.time_us, entry.schema_id, entry.step, record.header, record.decision, content.body
+FROM ledger.entry JOIN ledger.record USING (index) LEFT JOIN ledger.content USING (index)
+WHERE entry.index >= $1 AND entry.index < $2 AND entry.outcome = 1 AND entry.schema_id = ANY ($3::integer[])
+ORDER BY entry.index
+LIMIT $4;
+
+-- entry_time --
+-- When an entry was recorded.
+SELECT time_us FROM ledger.entry WHERE index = $1;
+
+-- deliveries_of --
+-- When the courier had brought these entries of a lane, as far as the database was told: the row that covers it, or,
+-- where a crash has cost that row, the next one, by when it must have been there.
+SELECT wanted.index, found.at_us
+FROM unnest($2::bigint[]) AS wanted (index)
+CROSS JOIN LATERAL (
+    SELECT (extract(epoch FROM near.delivered_at) * 1000000)::bigint AS at_us
+    FROM ((SELECT first_index, last_index, delivered_at FROM ledger.delivery
+           WHERE lane = $1 AND first_index <= wanted.index ORDER BY first_index DESC LIMIT 1)
+          UNION ALL
+          (SELECT first_index, last_index, delivered_at FROM ledger.delivery
+           WHERE lane = $1 AND first_index > wanted.index ORDER BY first_index LIMIT 1)) AS near
+    WHERE near.last_index >= wanted.index
+    ORDER BY near.first_index
+    LIMIT 1
+) AS found;
+
+-- refused_reasons --
+-- Why events of these ids were refused, those that never were accepted.
+SELECT event_id, index, reasons FROM ledger.entry AS refused
+WHERE event_id = ANY ($1::uuid[]) AND outcome = 3
+  AND NOT EXISTS (SELECT FROM ledger.accepted_id WHERE accepted_id.event_id = refused.event_id);

@@ -1,0 +1,203 @@
+"""The clerk: states what is late, as events with deterministic ids, published through the hub's own outbox.
+
+It reads the ledger in order, from its first entry, into a casebook (:mod:`bus.hub.casebook`), and keeps nothing else:
+started again, it has the same casebook. Each round it notes the time, reads what was committed since, asks
+the casebook what falls due, and sends it. Whether something was said it learns from the ledger alone, like
+everybody; what does not turn up there is sent again, the same bytes.
+
+An entry's time is given before it is committed. So what fell due at an instant is said only once the ledger has gone
+past that instant, or has had ``SETTLE_S`` to do so: an answer that was recorded in time is then there to be read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from asyncpg.pgproto.pgproto import UUID
+
+from bus.errors import LedgerError, Malformed, UsageError
+from bus.events import registry
+from bus.events.clock import Clock
+from bus.events.codec import decode_body, decode_decision, decode_header
+from bus.hub import faults
+from bus.hub.casebook import Casebook
+from bus.hub.cases import Seen
+from bus.hub.clock import HubClock
+from bus.hub.config import HubConfig
+from bus.hub.statements import Said, Voice, say
+from bus.kafka.records import Outgoing
+from bus.kafka.writer import Writer
+from bus.ledger.sql import QUERIES
+from bus.ledger.store import connect
+from bus.trust.batch import MAX_BATCH, NO_ROOT, sign_batch
+from bus.trust.keys import KeyRing, SigningKey
+
+log: Any = structlog.get_logger("bus.hub.clerk")
+
+POLL_S = 0.25
+BATCH = 2000
+"""Entries read at a time."""
+SETTLE_S = 1.0
+"""How long the ledger may take to commit what it has dated."""
+AGAIN_S = 15.0
+"""After so long without an entry, what was sent is looked up, and sent again if there is none."""
+
+
+class Clerk:
+    """One clerk's life, from reading the ledger to the first doubt."""
+
+    def __init__(self, config: HubConfig, *, clock: Clock | None = None) -> None:
+        if config.clerk is None:
+            raise UsageError("the hub's configuration has no [clerk]", hint="See docs/deadlines.md.")
+        self._config = config
+        self._dsn = config.clerk.dsn
+        self._clock = clock or HubClock()
+        self._key = KeyRing.load(config.key_file).signing
+        self._voice = Voice(config.origin, config.clerk.secret(), config.clerk.legal_basis)
+        self._book = Casebook()
+        self._next = 0
+        self._sent: dict[bytes, float] = {}
+        self._refused: set[bytes] = set()
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """State what falls due until cancelled.
+
+        Raises:
+            Unavailable: Kafka or Postgres is away.
+            LedgerError: an entry cannot be read.
+        """
+        connection = await connect(self._dsn, "clerk")
+        try:
+            async with Writer(self._config.kafka, "hub-clerk") as writer:
+                outbox = Outbox(self._config.origin, self._key, writer)
+                while True:
+                    await self._round(connection, outbox)
+                    if not self.ready.is_set():
+                        log.info("clerk.started", size=self._next, cases=len(self._book.cases))
+                        self.ready.set()
+                    await asyncio.sleep(POLL_S)
+        finally:
+            connection.terminate()
+
+    async def _round(self, connection: Any, outbox: Outbox) -> None:
+        """Read what is new, and say what falls due."""
+        now_us = self._clock.now_us()
+        head = await connection.fetchrow(QUERIES["clerk_head"])
+        await self._read(connection, head["size"])
+        faults.at("clerk.read")
+        settled_us = min(now_us, max(head["time_us"], now_us - int(SETTLE_S * 1_000_000)))
+        await self._check_sent(connection)
+        wanted = [say(self._voice, owed, now_us) for owed in self._book.owed(settled_us)]
+        wanted = [said for said in wanted if said.header.event_id not in self._refused | self._sent.keys()]
+        if not wanted:
+            return
+        faults.at("clerk.send.before")
+        await outbox.send(wanted, now_us)
+        faults.at("clerk.send.after")
+        self._sent.update(dict.fromkeys((said.header.event_id for said in wanted), time.monotonic()))
+        log.info("clerk.said", statements=len(wanted))
+
+    # --- reading the ledger --------------------------------------------------------------------------------------
+
+    async def _read(self, connection: Any, size: int) -> None:
+        """Take in the entries up to the committed size, and when they were delivered."""
+        while self._next < size:
+            types = self._book.types
+            ids = [info.id for info in registry.all_schemas() if info.name in types]
+            rows = await connection.fetch(QUERIES["clerk_entries"], self._next, size, ids, BATCH)
+            self._next = size if len(rows) < BATCH else rows[-1]["index"] + 1
+            for number, row in enumerate(rows):
+                await self._take(connection, row)
+                if number % 64 == 63:
+                    await asyncio.sleep(0)
+                if self._book.types != types:  # a table was adopted: entries behind it are read anew, of all its types
+                    self._next = row["index"] + 1
+                    break
+            await self._look_for_deliveries(connection)
+        await self._look_for_deliveries(connection)
+
+    async def _take(self, connection: Any, row: Any) -> None:
+        seen = _seen(row)
+        self._sent.pop(seen.header.event_id, None)
+        if seen.info.name == "LogContinued" and seen.index > 0:
+            before = await connection.fetchval(QUERIES["entry_time"], seen.index - 1)
+            self._book.outage(before, seen.time_us)
+            return
+        self._book.add(seen)
+
+    async def _look_for_deliveries(self, connection: Any) -> None:
+        """When the courier had brought the cases whose clocks wait for that."""
+        waiting = {case.index: case for case in self._book.undelivered()}
+        for lane in {case.header.lane for case in waiting.values()}:
+            indexes = [index for index, case in waiting.items() if case.header.lane == lane]
+            for row in await connection.fetch(QUERIES["deliveries_of"], lane, indexes):
+                self._book.delivered(waiting[row["index"]], row["at_us"])
+
+    async def _check_sent(self, connection: Any) -> None:
+        """What was sent long ago and did not turn up: refused, or on its way still, or lost."""
+        limit = time.monotonic() - AGAIN_S
+        late = [event_id for event_id, since in self._sent.items() if since < limit]
+        if not late:
+            return
+        for row in await connection.fetch(QUERIES["refused_reasons"], [UUID(one) for one in late]):
+            self._refused.add(row["event_id"].bytes)
+            log.warning("clerk.refused", index=row["index"], reasons=row["reasons"])
+        for event_id in late:
+            del self._sent[event_id]
+
+
+class Outbox:
+    """The hub's outboxes as the clerk writes them: each batch signed, a stream of its own for each lane."""
+
+    def __init__(self, origin: str, key: SigningKey, writer: Writer) -> None:
+        self._origin = origin
+        self._key = key
+        self._writer = writer
+        self._streams: dict[str, tuple[bytes, int, bytes]] = {}
+
+    async def send(self, wanted: Sequence[Said], now_us: int) -> None:
+        """Sign and write, in order.
+
+        Raises:
+            Unavailable: Kafka did not take all of it, as far as is known.
+        """
+        records: list[Outgoing] = []
+        for lane in sorted({said.header.lane for said in wanted}):
+            members = [said for said in wanted if said.header.lane == lane]
+            for at in range(0, len(members), MAX_BATCH):
+                records += self._sign(lane, members[at : at + MAX_BATCH], now_us)
+        await self._writer.send_all(records)
+
+    def _sign(self, lane: str, members: Sequence[Said], now_us: int) -> list[Outgoing]:
+        stream, seq, prev_root = self._streams.get(lane) or (os.urandom(16), 0, NO_ROOT)
+        batch = sign_batch(
+            self._key,
+            origin=self._origin,
+            organisation="hub",
+            stream=stream,
+            seq=seq,
+            prev_root=prev_root,
+            signed_at_us=now_us,
+            items=[said.item for said in members],
+        )
+        self._streams[lane] = (stream, seq + 1, batch.root)
+        return [said.record(signature) for said, signature in zip(members, batch.signatures, strict=True)]
+
+
+def _seen(row: Any) -> Seen:
+    """An entry as the casebook takes it; a body that was erased is None."""
+    info = registry.by_id(row["schema_id"])
+    if info is None:
+        raise LedgerError(f"entry {row['index']} has a schema that this version does not know")
+    try:
+        body = None if row["body"] is None else decode_body(info, row["body"], row["step"])
+        header, decision = decode_header(info, row["header"]), row["decision"]
+        return Seen(row["index"], row["time_us"], info, header, body, decode_decision(decision))
+    except Malformed as error:
+        raise LedgerError(f"entry {row['index']} cannot be read by the clerk", hint="Verify the ledger.") from error
