@@ -12,9 +12,16 @@ from bus.cli.base import command, group, option
 ROLES = ("notary", "courier", "publisher", "clerk")
 
 
-@group(lazy={"run": ("bus.cli.hub:run_roles", "Run the hub's roles, all or some, until stopped.")}, examples="""
+@group(
+    lazy={
+        "run": ("bus.cli.hub:run_roles", "Run the hub's roles, all or some, until stopped."),
+        "adopt": ("bus.cli.hub:adopt", "Check a table of deadlines; print the events that adopt it."),
+    },
+    examples="""
 bus hub run --config .bus/hub/hub.toml
-""")  # fmt: skip
+bus hub adopt deadlines.toml | bus publish - --as hub
+""",
+)
 def hub() -> None:
     """Run the hub's roles."""
 
@@ -39,3 +46,28 @@ def run_roles(config: Path, role: tuple[str, ...], ready_file: Path | None, serv
     from bus.hub.service import run as serve_roles
 
     run(serve_roles(config, role, ready_file, serve=serve), level=logging.INFO)
+
+
+@command(
+    "adopt",
+    examples="""
+bus hub adopt deadlines.toml | bus publish - --as hub
+""",
+)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+def adopt(file: Path) -> None:
+    """Check a table of deadlines, and print the events that bring it into force."""
+    import json
+
+    from bus.errors import UsageError
+    from bus.policy.deadlines import parse
+    from bus.trust.adoptions import adoption
+
+    try:
+        text = file.read_text(encoding="utf-8")
+        parse(text)
+        bodies = adoption("deadlines", "deadlines", text)
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise UsageError(f"{file} cannot be adopted: it is not UTF-8, or too long for its parts") from error
+    for body in bodies:
+        click.echo(json.dumps({"type": "PolicyAdopted", "header": {"step": "adopted"}, "body": body}))

@@ -8,7 +8,7 @@ another of its kind begins.
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -94,7 +94,7 @@ def parts_of(text: str) -> list[str]:
     return found
 
 
-def adoption(kind: str, name: str, text: str) -> list[dict[str, object]]:
+def adoption(kind: str, name: str, text: str) -> list[dict[str, Any]]:
     """The bodies of the ``PolicyAdopted`` events that bring a text into force, in order, in their JSON form.
 
     Raises:

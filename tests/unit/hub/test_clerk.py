@@ -1,0 +1,332 @@
+"""The clerk over the notary's own code: what it says is accepted, is said once, and follows from the ledger alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bus.hub.statements import dated, statement_id
+from bus.trust.adoptions import adoption
+from tests.unit.hub.hall import HOUR, SHIPPED, Hall
+from tests.unit.hub.support import ORIGIN
+
+DAY = 24 * HOUR
+
+
+@pytest.fixture
+def hall() -> Hall:
+    """An open log with the table adopted."""
+    return Hall()
+
+
+def _overdue(hall: Hall, step: str) -> tuple[int, int]:
+    """How late and how long paused, as the newest statement of this step says."""
+    found = [one for one in hall.seen() if one.info.name == "Overdue" and one.header.step == step]
+    return found[-1].body.late_s, found[-1].body.paused_s
+
+
+def test_a_notice_is_delivered_warned_overdue_escalated_cured(hall: Hall) -> None:
+    """A day's deadline, looked at every hour: each thing once, accepted, and right to the second."""
+    notice, clerk = hall.notice(), hall.clerk()
+    delivered = hall.delivered[hall.accepted[notice].index]
+    for hour in range(60):
+        if hour == 55:
+            assert hall.act(notice, "removed") is None
+        assert all(outcome == (1, None) for outcome in clerk.work())
+        hall.later(1)
+    assert hall.said() == ["delivered", "warned", "overdue", "escalated", "cured"]
+    removed = next(one for one in hall.seen() if one.header.step == "removed")
+    assert _overdue(hall, "cured") == ((removed.time_us - delivered - DAY) // 1_000_000, 0)
+    assert not clerk.book.cases
+    assert not hall.refusals()
+
+
+def test_a_new_clerk_after_every_round_says_nothing_twice(hall: Hall) -> None:
+    """It keeps nothing: one that starts from the ledger goes on where the last one died."""
+    notice = hall.notice()
+    for hour in range(60):
+        if hour == 50:
+            hall.act(notice, "removed")
+        hall.clerk().work()
+        hall.later(1)
+    assert hall.said() == ["delivered", "warned", "overdue", "escalated", "cured"]
+    assert not hall.refusals()
+
+
+def test_two_clerks_make_the_same_bytes(hall: Hall) -> None:
+    """The second one's statement is answered `repeated`."""
+    hall.notice()
+    hall.later(30)
+    one, other = hall.clerk(), hall.clerk()
+    one.read()
+    other.read()
+    assert [said.value for said in one.owed()] == [said.value for said in other.owed()]
+    assert {outcome for outcome, _ in one.speak()} == {1}
+    assert {outcome for outcome, _ in other.speak()} == {2}
+    assert hall.said() == ["delivered", "overdue"]
+
+
+def test_a_clerk_that_has_not_read_all_cannot_say_it_a_second_time(hall: Hall) -> None:
+    """Its words differ, its id does not: refused, so that each thing stands once."""
+    notice = hall.notice()
+    hall.later(40)
+    behind, ahead = hall.clerk(), hall.clerk()
+    behind.read()
+    stale = behind.owed()
+    hall.act(notice, "le_hold", "polder-police", body={"hold_until": "2099-01-01T00:00:00.000000Z"})
+    ahead.work()
+    assert {outcome for outcome, _ in behind.speak(stale)} <= {2, 3}
+    assert hall.said() == ["delivered", "overdue"]
+
+
+def test_a_police_hold_stops_the_clock(hall: Hall) -> None:
+    """Ten hours on hold: due ten hours later, and `paused_s` says so to the second."""
+    notice, clerk = hall.notice(), hall.clerk()
+    for hour in range(45):
+        if hour == 5:
+            assert (
+                hall.act(notice, "le_hold", "polder-police", body={"hold_until": "2099-01-01T00:00:00.000000Z"}) is None
+            )
+        if hour == 15:
+            assert hall.act(notice, "hold_lifted", "polder-police") is None
+        if hour == 40:
+            assert hall.act(notice, "removed") is None
+        clerk.work()
+        hall.later(1)
+    times = {one.header.step: one.time_us for one in hall.seen()}
+    paused = times["hold_lifted"] - times["le_hold"]
+    delivered = hall.delivered[hall.accepted[notice].index]
+    assert hall.said() == ["delivered", "warned", "overdue", "cured"]
+    late = times["removed"] - delivered - DAY - paused
+    assert _overdue(hall, "cured") == (late // 1_000_000, paused // 1_000_000)
+
+
+def test_an_unclear_notice_waits_for_its_correction(hall: Hall) -> None:
+    """Returned as insufficient, the clock stands until the issuer corrects it."""
+    notice, clerk = hall.notice(), hall.clerk()
+    for step, body in (("fetched", {}), ("returned", {"reason": "insufficient"})):
+        assert hall.tell("pixelpost", ("ministry",), "Acknowledgement", step, about=notice, body=body)[1] is None
+    hall.later(100)
+    clerk.work()
+    assert hall.said() == ["delivered"]
+    assert (
+        hall.tell("ministry", ("pixelpost",), "TakedownNotice", "corrected", about=notice, addressee="pixelpost")[1]
+        is None
+    )
+    hall.later(25)
+    clerk.work()
+    assert hall.said() == ["delivered", "overdue"]
+    assert _overdue(hall, "overdue")[1] in {100 * 3600, 100 * 3600 - 1}
+
+
+def test_an_excuse_ends_it_and_only_the_issuer_can_give_one(hall: Hall) -> None:
+    """After the issuer's excuse the clerk is silent, whatever comes."""
+    notice, clerk = hall.notice(), hall.clerk()
+    hall.later(25)
+    clerk.work()
+    told = {
+        "about": notice, "addressee": "pixelpost", "deadline": "au-class1", "due_at": hall.now_us,
+        "body": {"excuse": "agreed", "late_s": 0, "deadline": "au-class1"},
+    }  # fmt: skip
+    assert hall.tell("pixelpost", ("ministry",), "Overdue", "excused", **dict(told))[1] == "step-role"
+    assert hall.tell("ministry", ("pixelpost",), "Overdue", "excused", **dict(told))[1] is None
+    hall.later(100)
+    clerk.work()
+    hall.act(notice, "removed")
+    clerk.work()
+    assert hall.said() == ["delivered", "overdue"]
+
+
+def test_nobody_but_the_hub_says_that_somebody_is_late(hall: Hall) -> None:
+    """A ministry that calls a platform overdue is refused."""
+    notice = hall.notice()
+    for step in ("warned", "overdue"):
+        reason = hall.tell(
+            "ministry", ("pixelpost",), "Overdue", step, about=notice, addressee="pixelpost", deadline="au-class1",
+            due_at=hall.now_us, body={"deadline": "au-class1"},
+        )[1]  # fmt: skip
+        assert reason == "step-role"
+
+
+def test_each_recipient_of_a_recall_owes_an_answer(hall: Hall) -> None:
+    """Ten minutes each: who complies in time is not spoken of, who comes late is cured, who is silent escalated."""
+    hit, _ = hall.tell(
+        "lighthouse", ("chirpnest", "pixelpost", "polder-police"), "Advisory", "published", priority="urgent"
+    )
+    to = ("chirpnest", "pixelpost", "polder-police")
+    recall, reason = hall.tell("lighthouse", to, "Recall", "called", about=hit)
+    assert reason is None
+    hall.delivered[hall.accepted[recall].index] = hall.state.time_us
+    clerk = hall.clerk()
+    clerk.work()
+    for minute in range(25):
+        if minute in {2, 15}:
+            org = "chirpnest" if minute == 2 else "pixelpost"
+            assert hall.tell(org, ("lighthouse",), "Acknowledgement", "fetched", about=recall)[1] is None
+            assert hall.tell(org, ("lighthouse",), "Acknowledgement", "complied", about=recall)[1] is None
+        assert all(outcome == (1, None) for outcome in clerk.work())
+        hall.later(1 / 60)
+    told = [(one.header.addressee, one.header.step) for one in hall.seen() if one.info.name == "Overdue"]
+    assert sorted(told) == [
+        ("pixelpost", "cured"), ("pixelpost", "overdue"), ("pixelpost", "warned"),
+        ("polder-police", "escalated"), ("polder-police", "overdue"), ("polder-police", "warned"),
+    ]  # fmt: skip
+
+
+def test_a_notice_is_sent_again_until_it_is_removed_and_not_for_times_missed(hall: Hall) -> None:
+    """Every 24 hours; after five days away, once; never after the removal."""
+    notice, clerk = hall.notice("stated", due_at=hall.now_us + 900 * HOUR, body={"renotify_every_h": 24}), hall.clerk()
+    for hours in (1, 24, 24, 120):
+        hall.later(hours)
+        assert all(outcome == (1, None) for outcome in clerk.work())
+        clerk.work()
+    assert hall.said() == ["renotified"] * 3
+    hall.act(notice, "removed")
+    hall.later(100)
+    clerk.work()
+    assert hall.said() == ["renotified"] * 3
+
+
+def test_a_withdrawn_notice_is_no_longer_owed(hall: Hall) -> None:
+    """Nobody is called late for what is not asked any more."""
+    notice, clerk = hall.notice(), hall.clerk()
+    clerk.work()
+    assert (
+        hall.tell("ministry", ("pixelpost",), "TakedownNotice", "withdrawn", about=notice, addressee="pixelpost")[1]
+        is None
+    )
+    hall.later(100)
+    clerk.work()
+    assert hall.said() == ["delivered"]
+    assert not clerk.book.cases
+
+
+def test_a_clerk_that_was_away_for_fifty_days_still_says_it(hall: Hall) -> None:
+    """Its statements are dated within what the log takes; what they say of time is true."""
+    notice = hall.notice()
+    hall.later(50 * 24)
+    assert {outcome for outcome, _ in hall.clerk().work()} == {1}
+    hall.later(24)
+    hall.clerk().work()
+    assert hall.said() == ["delivered", "overdue", "escalated"]
+    told = next(one for one in hall.seen() if one.header.step == "overdue").header
+    delivered = hall.delivered[hall.accepted[notice].index]
+    assert (told.due_at, told.effect_at) == (delivered + DAY, delivered + DAY)
+    assert told.issued_at > delivered + DAY
+
+
+def test_what_is_not_enforced_is_counted_against_nobody() -> None:
+    """The shipped table switches no law on: a notice under one is delivered, and late by nobody's word."""
+    hall = Hall(SHIPPED)
+    hall.notice("us-takeitdown")
+    hall.later(500)
+    clerk = hall.clerk()
+    clerk.work()
+    assert hall.said() == []
+    assert not clerk.book.cases
+
+
+def test_a_notice_keeps_the_table_of_its_time(hall: Hall) -> None:
+    """A row that is switched off later still counts for what was issued before."""
+    hall.notice()
+    assert hall.adopt(SHIPPED) == [1, 1]
+    hall.notice()
+    hall.later(30)
+    hall.clerk().work()
+    assert hall.said() == ["delivered", "overdue"]
+
+
+@pytest.mark.parametrize(
+    ("deadline", "due_h", "reason"),
+    [
+        ("au-class1", None, None),
+        ("eu-tco-remove", None, "deadline-matter"),
+        ("recall-stop-use", None, "deadline-matter"),
+        ("no-such-row", None, "deadline-unknown"),
+        ("stated", None, "deadline-date"),
+        ("stated", -1, "deadline-date"),
+        ("stated", 1, None),
+    ],
+)
+def test_a_notice_names_a_deadline_that_is_made_for_it(
+    hall: Hall, deadline: str, due_h: int | None, reason: str | None
+) -> None:
+    """Terrorist content's hour, a recall's minutes, a row that is not there, a date that passed: refused with a reason."""
+    due = {} if due_h is None else {"due_at": hall.now_us + due_h * HOUR}
+    found = hall.tell(
+        "ministry", ("pixelpost",), "TakedownNotice", "issued", addressee="pixelpost", deadline=deadline, **due
+    )[1]
+    assert found == reason
+
+
+def test_a_text_that_is_no_table_does_not_come_into_force(hall: Hall) -> None:
+    """Refused when it is whole; the table before it stays."""
+    assert hall.adopt("version = 1\n") == [3]
+    assert hall.refusals() == {"policy-invalid": 1}
+    hall.notice()
+
+
+def test_parts_come_in_order_and_together(hall: Hall) -> None:
+    """A part out of order, of another text or with a wrong digest brings nothing into force."""
+    bodies = [dict(body) for body in _parts(SHIPPED)]
+    send = lambda body: hall.outcome(hall.directory_event("PolicyAdopted", body), hall.now_us)  # noqa: E731
+    assert send(bodies[1]) == (3, "directory-conflict")
+    assert send(bodies[0]) == (1, None)
+    assert send({**bodies[1], "text": bodies[1]["text"] + "# more\n"}) == (3, "directory-conflict")
+    assert send({**bodies[1], "name": "others"}) == (3, "directory-conflict")
+    assert send(bodies[1]) == (1, None)
+    assert hall.state.directory.adoptions.in_force["deadlines"].text == SHIPPED
+
+
+def _parts(text: str) -> list[dict[str, Any]]:
+    return adoption("deadlines", "deadlines", text)
+
+
+@given(st.binary(max_size=60), st.integers(0, 4_000_000_000_000_000))
+def test_an_id_is_a_uuid_of_its_instant(fact: bytes, at_us: int) -> None:
+    """Version 7, variant 2, the milliseconds of the instant; the rest is the fact's alone."""
+    event_id = statement_id(ORIGIN, fact, at_us)
+    assert (event_id[6] >> 4, event_id[8] >> 6, int.from_bytes(event_id[:6])) == (7, 2, at_us // 1000)
+    assert event_id[8:] == statement_id(ORIGIN, fact, 0)[8:]
+    assert event_id[8:] != statement_id(ORIGIN + "x", fact, at_us)[8:]
+
+
+@given(st.integers(0, 60 * DAY), st.integers(100 * DAY, 200 * DAY))
+def test_a_date_lies_within_what_the_log_takes(ago: int, now_us: int) -> None:
+    """Never older than 29 days, never ahead, and true where it can be."""
+    at = dated(now_us - ago, now_us)
+    assert now_us - 29 * DAY <= at <= now_us
+    assert ago > 28 * DAY - 1 or at == now_us - ago
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["wait", "hold", "lift", "remove", "crash", "twin"]), st.integers(1, 30)), max_size=12
+    )
+)
+def test_whatever_happens_each_thing_is_said_once(story: list[tuple[str, int]]) -> None:
+    """Holds, answers, crashes and twins in any order: no statement stands twice, none out of order."""
+    hall = Hall()
+    notice, clerk = hall.notice(), hall.clerk()
+    acts = {
+        "hold": lambda: hall.act(notice, "le_hold", "polder-police", body={"hold_until": "2099-01-01T00:00:00.000000Z"}),
+        "lift": lambda: hall.act(notice, "hold_lifted", "polder-police"),
+        "remove": lambda: hall.act(notice, "removed"),
+    }  # fmt: skip
+    for act, hours in story:
+        if act in acts:
+            acts[act]()
+        elif act == "crash":
+            clerk = hall.clerk()
+        elif act == "twin":
+            hall.clerk().work()
+        hall.later(hours)
+        clerk.work()
+    said = hall.said()
+    assert len(said) == len(set(said))
+    assert said == [step for step in ("delivered", "warned", "overdue", "escalated", "cured") if step in said]
+    assert set(hall.refusals()) <= {"step-order"}
