@@ -1,17 +1,18 @@
-"""The other end: inboxes read with their owners' own logins, and counted record by record."""
+"""The other end: inboxes read with their owners' own logins, and counted record by record as they fill."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from bus.errors import CheckFailed
-from bus.events.codec import FRAME, decode, decode_plaintext
+from bus.demo.edition import LINE, Edition
+from bus.demo.tally import Tally
+from bus.errors import BusError, CheckFailed
+from bus.events.codec import FRAME, Decoded, decode, decode_plaintext
 from bus.events.ids import parse_uuid
 from bus.events.names import LANES, in_topic
 from bus.kafka.reader import Reader
@@ -20,25 +21,86 @@ from bus.partner.profile import Profile
 from bus.trust.keys import KeyRing
 from bus.trust.sealing import unseal
 
-DELIVERY_TIMEOUT_S = 60.0
+STILL_S = 60.0
+"""An inbox that is owed something and gets nothing for so long will not get it."""
+
+
+class Inbox:
+    """What one organisation has got of an edition."""
+
+    def __init__(self, edition: Edition) -> None:
+        self.tally = Tally()
+        self.others: Counter[bytes] = Counter()
+        self.records = 0
+        self.twice = 0
+        self._edition = edition
+        self._lines: dict[bytes, bytes] = {}
+        self._seen: dict[int, bytearray] = {}
+
+    def take(self, record: Record) -> None:
+        """Count one record; what is of no edition is only named."""
+        event_id = parse_uuid((record.header("ce_id") or b"").decode())
+        place = self._edition.number(event_id)
+        if place is None or record.value is None:
+            self.others[event_id] += 1
+            return
+        self.records += 1
+        self.twice += self._again(*place)
+        if place[0] == LINE:
+            self._lines[event_id] = record.value
+        else:
+            decoded = decode(record.value)
+            self.tally.take(self._edition, decoded.info.name, decoded.header, decoded.body)
+
+    def _again(self, kind: int, number: int) -> bool:
+        """Whether it was there before: a byte for each event."""
+        seen = self._seen.setdefault(kind, bytearray())
+        if number >= len(seen):
+            seen.extend(bytes(number + 4096 - len(seen)))
+        seen[number] += 1
+        return seen[number] > 1
+
+    def has(self, event_id: bytes) -> bool:
+        """Whether a line's event is there."""
+        return event_id in self._lines
+
+    def line(self, event_id: bytes) -> bytes:
+        """The value of a line's event."""
+        return self._lines[event_id]
 
 
 class Inboxes:
-    """The inboxes of several organisations, from the moment of opening on. An async context manager."""
+    """The inboxes of several organisations, from where the edition began. An async context manager.
 
-    def __init__(self, profiles: Mapping[str, Profile]) -> None:
-        self._profiles = profiles
-        self._readers: dict[str, Reader] = {}
+    Args:
+        profiles: whose.
+        edition: what is told; its ``offsets`` are where to begin, where it was begun before.
+
+    Attributes:
+        of: what each organisation has got.
+        began: the offset of each topic at which reading began.
+    """
+
+    def __init__(self, profiles: Mapping[str, Profile], edition: Edition) -> None:
+        self._profiles, self._edition = profiles, edition
         self._stack = AsyncExitStack()
-        self._found: dict[str, Counter[bytes]] = {org: Counter() for org in profiles}
-        self._values: dict[tuple[str, bytes], bytes] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._came = asyncio.Condition()
+        self._error: BusError | None = None
+        self.began: dict[str, int] = {}
+        self.of = {org: Inbox(edition) for org in profiles}
 
     async def __aenter__(self) -> Self:
-        await self._stack.__aenter__()
-        made = await asyncio.gather(*(self._open(profile) for profile in self._profiles.values()))
-        for org, reader in zip(self._profiles, made, strict=True):
-            self._stack.push_async_exit(reader)
-            self._readers[org] = reader
+        async with AsyncExitStack() as stack:
+            readers = await asyncio.gather(*(_open(profile) for profile in self._profiles.values()))
+            for reader in readers:
+                stack.push_async_exit(reader)
+            stack.push_async_callback(self._stop)
+            for org, reader in zip(self._profiles, readers, strict=True):
+                topics = [in_topic(org, lane) for lane in LANES]
+                self.began |= await reader.assign({topic: self._edition.offsets.get(topic, "latest") for topic in topics})
+                self._tasks.append(asyncio.create_task(self._read(org, reader)))
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
@@ -46,50 +108,72 @@ class Inboxes:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
-    async def _open(self, profile: Profile) -> Reader:
-        reader = Reader(profile.connection(), f"bus-demo-{profile.organisation}")
-        await reader.__aenter__()
-        await reader.assign({in_topic(profile.organisation, lane): "latest" for lane in LANES})
-        return reader
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def wait(self, expected: Mapping[str, Sequence[bytes]]) -> int:
-        """Read until everybody has what was decided for them; how many records that are.
+    async def _read(self, org: str, reader: Reader) -> None:
+        inbox = self.of[org]
+        try:
+            while True:
+                records = await reader.read(max_records=500)
+                for record in records:
+                    inbox.take(record)
+                if records:
+                    await self._tell()
+        except Exception as error:
+            self._error = error if isinstance(error, BusError) else BusError(f"{type(error).__name__} in an inbox")
+            await self._tell()
+            raise
+
+    async def _tell(self) -> None:
+        async with self._came:
+            self._came.notify_all()
+
+    async def until(self, holds: Callable[[], bool], what: Callable[[], str]) -> None:
+        """Wait until something holds of the inboxes.
 
         Raises:
-            CheckFailed: something did not come in time, or came twice.
+            CheckFailed: nothing came for long, and it does not hold; ``what`` says what is missing.
+            BusError: an inbox cannot be read any more.
         """
-        deadline = time.monotonic() + DELIVERY_TIMEOUT_S
-        await asyncio.gather(*(self._read(org, expected.get(org, ()), deadline) for org in self._readers))
-        wanted = {(org, event_id) for org, ids in expected.items() for event_id in ids}
-        counts = {(org, event_id): self._found[org][event_id] for org, event_id in wanted}
-        wrong = {key for key, n in counts.items() if n != 1}
-        if wrong:
-            org, event_id = min(wrong)
-            raise CheckFailed(
-                f"{len(wrong)} deliveries are not there exactly once: event {event_id.hex()} stands"
-                f" {counts[org, event_id]} times in the inbox of {org}",
-                hint="`bus sandbox status` names the courier's log.",
-            )
-        return sum(counts.values())
+        async with self._came:
+            while not holds():
+                if self._error is not None:
+                    raise self._error
+                try:
+                    async with asyncio.timeout(STILL_S):
+                        await self._came.wait()
+                except TimeoutError:
+                    raise CheckFailed(what(), hint="`bus sandbox status` names the courier's log.") from None
 
     async def heard(self, org: str, event_id: bytes) -> None:
-        """Wait until an organisation has an event in its inbox.
+        """Wait until an organisation has a line's event in its inbox."""
+        inbox = self.of[org]
+        await self.until(lambda: inbox.has(event_id), lambda: f"event {event_id.hex()} has not come to {org}")
+
+    async def all_of(self, owed: Mapping[str, int]) -> int:
+        """Wait until everybody has exactly what was decided for them; how many records that are.
 
         Raises:
-            CheckFailed: it does not come in time.
+            CheckFailed: something did not come, or came twice.
         """
-        await self._read(org, [event_id], time.monotonic() + DELIVERY_TIMEOUT_S)
-        if not self._found[org][event_id]:
-            raise CheckFailed(f"event {event_id.hex()} has not come to {org}", hint="See the courier's log.")
+        await self.until(
+            lambda: all(self.of[org].records >= n for org, n in owed.items()),
+            lambda: "; ".join(f"{org} has {self.of[org].records} of {n}" for org, n in owed.items()),
+        )
+        for org, inbox in self.of.items():
+            if inbox.records != owed.get(org, 0) or inbox.twice:
+                raise CheckFailed(
+                    f"{org} was owed {owed.get(org, 0)} records and got {inbox.records}, {inbox.twice} of them twice",
+                    hint="`bus sandbox status` names the courier's log.",
+                )
+        return sum(owed.values())
 
-    async def _read(self, org: str, expected: Sequence[bytes], deadline: float) -> None:
-        missing = set(expected) - self._found[org].keys()
-        while missing and time.monotonic() < deadline:
-            for record in await self._readers[org].read():
-                event_id = _event_id(record)
-                self._found[org][event_id] += 1
-                self._values[org, event_id] = record.value or b""
-                missing.discard(event_id)
+    def event(self, org: str, event_id: bytes) -> Decoded:
+        """An event of a line as a recipient has it."""
+        return decode(self.of[org].line(event_id))
 
     def unsealed(self, org: str, event_id: bytes) -> Any:
         """What was sealed in an event, opened with a recipient's own key.
@@ -97,7 +181,7 @@ class Inboxes:
         Raises:
             Malformed: it is not sealed for this organisation.
         """
-        value, profile = self._values[org, event_id], self._profiles[org]
+        value, profile = self.of[org].line(event_id), self._profiles[org]
         decoded = decode(value)
         assert decoded.sealed is not None
         key = KeyRing.load(profile.key_file).sealing_key(wrap.key_id for wrap in decoded.sealed.wraps)
@@ -114,6 +198,5 @@ class Inboxes:
         return decode_plaintext(decoded.info, plain)
 
 
-def _event_id(record: Record) -> bytes:
-    """The event's id as Kafka tools see it."""
-    return parse_uuid(dict(record.headers).get("ce_id", b"").decode())
+async def _open(profile: Profile) -> Reader:
+    return await Reader(profile.connection(), f"bus-demo-{profile.organisation}").__aenter__()

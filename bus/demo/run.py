@@ -1,89 +1,233 @@
-"""Running the demonstration on a sandbox: tell the story, count what it did, and let an auditor ask."""
+"""Running the demonstration on a sandbox: tell the story, count what it did, let an auditor ask, and prove it."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from bus.demo.ask import Answers, ask, courier_said
+from msgspec import structs
+
+from bus.demo import edition as editions
+from bus.demo.ask import Answers, ask, head, recount
+from bus.demo.edition import Edition
 from bus.demo.inboxes import Inboxes
-from bus.demo.stage import PAGES, PAGES_ISSUER, Said, Stage, Subject, profile
-from bus.demo.story import Act, story
+from bus.demo.items import ASSESSOR, CLEARING, SERVICES, Items
+from bus.demo.lines import Act, Script
+from bus.demo.proof import check, prove
+from bus.demo.proportions import Counts, counts_at
+from bus.demo.stage import Stage, player, profile
+from bus.demo.story import story
+from bus.demo.tally import Tally, claimed
 from bus.demo.telling import Telling
-from bus.errors import CheckFailed, SandboxError
+from bus.errors import BusError, SandboxError
+from bus.events.clock import SystemClock
 
-LOST = {
-    "left-out": "fingerprint of the wrong length left out",
-    "unknown-tombstone": "tombstones of unknown entries",
-    "unchanged": "unchanged",
-}
+PROVED = ("notice-tidewave", "removed-tidewave")
+"""The lines whose events are proved at the end: what was asked, and what was answered."""
+
+_LEFT_OUT = {"left-out": "fingerprint of the wrong length left out", "unknown-tombstone": "unknown tombstones"}
 
 
-async def tell(home: Path, facts: Mapping[str, Any], *, seed: int, auditor: str, telling: Telling) -> dict[str, Any]:
-    """Tell the story on a sandbox that is up.
+class Run:
+    """One telling on one sandbox.
 
     Args:
-        home: its state folder.
+        home: the sandbox's state folder.
         facts: its status.
         seed: of the story.
+        scale: 1 is the survey's own numbers.
         auditor: who asks at the end.
         telling: where to.
+    """
 
-    Returns:
-        The counts, as ``bus demo -o json`` prints them.
+    def __init__(
+        self, home: Path, facts: Mapping[str, Any], *, seed: int, scale: float, auditor: str, telling: Telling
+    ) -> None:
+        self._home, self._facts, self._auditor, self._telling = home, facts, auditor, telling
+        self._nations = {org: found["nation"] for org, found in facts["organisations"].items()}
+        self._profiles = {org: profile(home, self._nations, org) for org in self._nations}
+        self._dsn: str = facts["postgres"]["dsn"]
+        self._file = home / "demo" / "edition.json"
+        self._counts = counts_at(scale)
+        self._acts = story(self._counts)
+        now_us = SystemClock().now_us()
+        self._kept = editions.unfinished(self._file, seed, scale, now_us)
+        self._edition = self._kept or Edition(seed, scale, now_us)
+        self.published = 0
+
+    @property
+    def counts(self) -> Counts:
+        """How many there are of each."""
+        return self._counts
+
+    async def tell(self) -> dict[str, Any]:
+        """Tell the story; the counts, as ``bus demo -o json`` prints them.
+
+        Raises:
+            BusError: the survey's numbers, the ledger and the inboxes do not agree.
+            CheckFailed: something was not delivered, or evidence does not hold.
+        """
+        begun = time.monotonic()
+        async with AsyncExitStack() as stack:
+            inboxes = await stack.enter_async_context(Inboxes(self._profiles, self._edition))
+            await self._begin(inboxes)
+            script = Script(self._edition, self._nations, self._acts)
+            items = Items(self._edition, self._counts)
+            stage = await stack.enter_async_context(Stage(self._profiles, script, items, inboxes.heard))
+            try:
+                await self._play(stage, inboxes)
+                delivered = await inboxes.all_of(stage.owed)
+            finally:
+                self.published = stage.tally.total()
+            survey = script.event_id("survey")
+            report = script.event_id("report-fernpost")
+            self._opened(inboxes, report)
+            refused = [one.outcome.index for one in stage.refused if one.outcome.index is not None]
+            found = await ask(self._dsn, report=report, refused=refused, last=stage.last)
+        self._telling.title(f"{self._auditor} asks the ledger", "It answers from what was committed before anyone heard.")
+        self._telling.answers(found)
+        numbers = await self._survey(survey, inboxes)
+        evidence = await self._prove(script)
+        editions.forget(self._file)
+        counts = self._summary(stage, found, delivered, time.monotonic() - begun)
+        self._telling.last(counts)
+        return counts | {"survey": numbers, "evidence": str(evidence)}
+
+    async def _begin(self, inboxes: Inboxes) -> None:
+        """Write down where this edition begins, unless it goes on."""
+        if self._kept is not None:
+            self._telling.note("This telling was interrupted before; it goes on, and says nothing twice.")
+            return
+        size = (await head(self._dsn)).size
+        self._edition = structs.replace(self._edition, offsets=inboxes.began, first_index=size)
+        editions.remember(self._file, self._edition)
+
+    # -- the acts ------------------------------------------------------------------------------------------------
+
+    async def _play(self, stage: Stage, inboxes: Inboxes) -> None:
+        pages = await stage.read_pages(pages_dir())
+        told = ", ".join(f"{n} {outcome}" for outcome, n in sorted(pages.items()))
+        lost = "; ".join(f"{n} {_LEFT_OUT[kind]}" for kind, n in stage.left_out.items() if kind in _LEFT_OUT)
+        self._telling.title("First, real input", f"{CLEARING} reads pages of a hash-sharing API: {told}.")
+        self._telling.note(lost, "dim")
+        for act in self._acts:
+            self._telling.act(act)
+            if act.many:
+                await self._many(act, stage, inboxes)
+            for row in act.rows:
+                self._telling.row(row, await stage.play(row))
+
+    async def _many(self, act: Act, stage: Stage, inboxes: Inboxes) -> None:
+        """The hits, verdicts or listings of an act, until they have arrived."""
+        total = {"hits": self._counts.found, "assessments": self._counts.found}.get(act.many, self._counts.criminal)
+        begun = time.monotonic()
+        with self._telling.many(act.many, total) as tick:
+            await player(stage, act.many)(tick)
+        seconds = time.monotonic() - begun
+        inbox = inboxes.of[CLEARING].tally
+        held = {"hits": lambda: inbox.found, "assessments": lambda: inbox.selected + inbox.set_aside}
+        count = held.get(act.many, lambda: inbox.listed)
+        await inboxes.until(lambda: count() >= total, lambda: f"{CLEARING} has {count()} of {total} {act.many}")
+        for text in _summed(act.many, inbox):
+            self._telling.note(text)
+        self._telling.note(f"in {seconds:.1f} s, {total / seconds:,.0f} a second: recorded, then delivered", "dim")
+
+    def _opened(self, inboxes: Inboxes, report: bytes) -> None:
+        """Show that a recipient can read what the hub cannot."""
+        plain = inboxes.unsealed("police-isles", report)
+        self._telling.title("Who can read it?", "The hub holds ciphertext; recipients have the keys.")
+        self._telling.note(
+            f"police-isles opens fernpost's report: {len(plain.persons)} persons, {len(plain.accounts)} account,"
+            f" {len(plain.ip_events)} address."
+        )
+
+    # -- the answers ---------------------------------------------------------------------------------------------
+
+    async def _survey(self, survey: bytes, inboxes: Inboxes) -> dict[str, int]:
+        """Compare the survey's numbers with what the ledger and the inboxes hold."""
+        ledger, body = await recount(self._dsn, self._edition, survey)
+        claim = claimed(body)
+        services = _together([inboxes.of[org].tally for org in SERVICES])
+        services.found = inboxes.of[ASSESSOR].tally.found
+        held = {"clearing house": inboxes.of[CLEARING].tally, "services": services}
+        self._telling.survey(claim, ledger, held)
+        compare(claim, {"the ledger": ledger, "the inbox of the clearing house": held["clearing house"],
+                        "the inboxes of the services": services})  # fmt: skip
+        self._telling.note("All agree: found is what the hotline's inbox holds, verdicts what the services'.", "dim")
+        return claim
+
+    async def _prove(self, script: Script) -> Path:
+        """Prove answers and have them checked where nothing can be reached."""
+        self._telling.title("The proof", "Nobody needs to believe the ledger: one answer, checked with nothing but files.")
+        folder = self._home / "demo" / self._edition.version
+        events = [script.event_id(name) for name in PROVED]
+        files = await prove(self._facts, self._home / "publisher", folder, events)
+        broker = int(self._facts["kafka"]["bootstrap"].rpartition(":")[2])
+        database = urlsplit(self._dsn).port or 5432
+        proof = await check(folder, files, [broker, database])
+        self._telling.proof(proof)
+        return folder
+
+    def _summary(self, stage: Stage, found: Answers, delivered: int, seconds: float) -> dict[str, Any]:
+        tally = stage.tally
+        return {
+            "published": tally.total(),
+            "accepted": tally["accepted"],
+            "repeated": tally["repeated"],
+            "refused": tally["refused"],
+            "delivered": delivered,
+            "ledger_size": found.head.size,
+            "root": found.head.root.hex(),
+            "seconds": round(seconds, 3),
+            "seed": self._edition.seed,
+            "scale": self._edition.scale,
+        }
+
+
+def _summed(many: str, inbox: Tally) -> list[str]:
+    """What the clearing house has got, in words."""
+    if many == "hits":
+        return [
+            f"{inbox.found:,} hits: {inbox.synthetic:,} fully synthetic, says a machine;",
+            f"{inbox.known_victim:,} likenesses of a known victim, {inbox.public_figure:,} de-aged public figures",
+        ]
+    if many == "assessments":
+        return [
+            f"{inbox.found:,} ranked; {inbox.set_aside:,} set aside, {inbox.selected:,} held against the law:",
+            f"{inbox.criminal:,} criminal; people raised the machine's rank {inbox.raised:,} times,"
+            f" lowered it {inbox.lowered:,}",
+        ]
+    return [f"{inbox.listed:,} entries, each for seven readers"]
+
+
+def _together(tallies: list[Tally]) -> Tally:
+    """Counts of several inboxes, none of which shares an event with another."""
+    whole = Tally()
+    for name in whole.__struct_fields__:
+        setattr(whole, name, sum(getattr(tally, name) for tally in tallies))
+    whole.listed = min(tally.listed for tally in tallies)  # all of them hear every listing
+    return whole
+
+
+def compare(claim: Mapping[str, int], counted: Mapping[str, Tally]) -> None:
+    """See that everything counted is what the survey claims.
 
     Raises:
-        CheckFailed: the counts of receipts, ledger and inboxes do not agree.
+        BusError: a number differs; it is named.
     """
-    begun = time.monotonic()
-    acts = story(seed)
-    nations = {org: found["nation"] for org, found in facts["organisations"].items()}
-    async with AsyncExitStack() as stack:
-        dsn = facts["postgres"]["dsn"]
-        inboxes = Inboxes({org: profile(home, nations, org) for org in nations})
-
-        async def heard(org: str, subject: Subject) -> None:
-            await inboxes.heard(org, subject.event_id)
-            await courier_said(dsn, {subject.lane: subject.index})
-
-        await stack.enter_async_context(inboxes)
-        stage = await stack.enter_async_context(Stage(home, nations, heard))
-        await stage.open(_speakers(acts))
-        await _pages(stage, telling)
-        for act in acts:
-            telling.act(act)
-            await stage.play(act, telling.said)
-        delivered = await inboxes.wait(expected(stage.said))
-        _opened(inboxes, stage, telling)
-        report = stage.subjects["report"].event_id
-        ids = list(dict.fromkeys(one.outcome.event_id for one in stage.said))
-        found = await ask(dsn, report=report, ids=ids, last=_last(stage.said))
-    telling.answers(auditor, found)
-    counts = _counts(stage.said, found, delivered, time.monotonic() - begun)
-    telling.last(counts)
-    return counts
-
-
-def _speakers(acts: Sequence[Act]) -> list[str]:
-    return sorted({PAGES_ISSUER, *(line.issuer for act in acts for line in act.lines)})
-
-
-async def _pages(stage: Stage, telling: Telling) -> None:
-    """Publish the real pages."""
-    folder = pages_dir()
-    telling.title(
-        "Real pages of a hash-sharing API",
-        f"{PAGES_ISSUER} passes on what it reads there; published again, they say nothing new.",
-    )
-    for name in PAGES:
-        before = Counter(stage.notices)
-        said = [one async for one in stage.read_page(folder, name)]
-        lost = stage.notices - before
-        telling.page(name, said, "; ".join(f"{n} {LOST[kind]}" for kind, n in sorted(lost.items())))
+    for where, tally in counted.items():
+        for name, n in tally.numbers().items():
+            if n != claim[name]:
+                raise BusError(
+                    f"the survey says {claim[name]:,} {name.replace('_', ' ')}, {where} holds {n:,}",
+                    hint="`bus audit verify` looks whether the ledger is whole.",
+                )
+        if tally.listed != claim["criminal"]:
+            raise BusError(f"the survey says {claim['criminal']:,} criminal, {where} holds {tally.listed:,} listings")
 
 
 def pages_dir() -> Path:
@@ -97,57 +241,3 @@ def pages_dir() -> Path:
         if folder.is_dir():
             return folder
     raise SandboxError("the sample pages are not here", hint="Run the demonstration from a checkout.")
-
-
-def expected(said: Sequence[Said]) -> dict[str, list[bytes]]:
-    """Who must find what in the inbox: everything that was accepted now. A repeat is not delivered again."""
-    wanted: dict[str, list[bytes]] = {}
-    for one in said:
-        if one.outcome.outcome == "accepted":
-            for org in one.to:
-                wanted.setdefault(org, []).append(one.outcome.event_id)
-    return wanted
-
-
-def _last(said: Sequence[Said]) -> dict[str, int]:
-    """By lane, the highest index that an event was accepted at."""
-    last: dict[str, int] = {}
-    for one in said:
-        if one.outcome.outcome == "accepted" and one.outcome.index is not None:
-            lane = "urgent" if (one.outcome.topic or "").endswith(".urgent") else "bulk"
-            last[lane] = max(last.get(lane, 0), one.outcome.index)
-    return last
-
-
-def _opened(inboxes: Inboxes, stage: Stage, telling: Telling) -> None:
-    """Show that a recipient can read what the hub cannot."""
-    plain = inboxes.unsealed("police-lowlands", stage.subjects["report"].event_id)
-    telling.note(
-        f"The police of the lowlands open the report with their own key: {len(plain.accounts)} account,"
-        f" {len(plain.ip_events)} address, {len(plain.hashes)} hashes, a narrative. The hub holds ciphertext."
-    )
-
-
-def _counts(said: Sequence[Said], found: Answers, delivered: int, seconds: float) -> dict[str, Any]:
-    """What the receipts say, once it agrees with the ledger.
-
-    Raises:
-        CheckFailed: it does not.
-    """
-    tally = Counter(one.outcome.outcome for one in said)
-    standing = {one.outcome.event_id for one in said if one.outcome.stands}
-    if len(standing) != found.standing or tally["refused"] != len(found.refused):
-        raise CheckFailed(
-            f"receipts say that {len(standing)} events stand and {tally['refused']} were refused,"
-            f" the ledger {found.standing} and {len(found.refused)}"
-        )
-    return {
-        "published": len(said),
-        "accepted": tally["accepted"],
-        "repeated": tally["repeated"],
-        "refused": tally["refused"],
-        "delivered": delivered,
-        "ledger_size": found.head.size,
-        "root": found.head.root.hex(),
-        "seconds": round(seconds, 3),
-    }

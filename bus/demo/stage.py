@@ -1,13 +1,12 @@
-"""Plays the story on a real hub: every organisation publishes with its own keys, and hears with its own login."""
+"""Plays the story on a real hub: every organisation publishes with its own keys, as many events at once as it has."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,66 +17,65 @@ from bus.adapters import ncmec
 from bus.adapters.drafts import Notice
 from bus.adapters.intake import Intake
 from bus.adapters.source import Source
-from bus.demo.story import LIST_READERS, Act, Line
+from bus.demo.items import ASSESSOR, CLEARING, LIST_READERS, SERVICES, Items
+from bus.demo.lines import Line, Row, Script
 from bus.errors import SandboxError
-from bus.events.clock import SystemClock
-from bus.events.examples import example
-from bus.events.ids import dashed
-from bus.events.names import lane_of
-from bus.partner import Journal, Outcome, Profile, Publisher
+from bus.events.clock import Clock, SystemClock
+from bus.events.ids import parse_uuid
+from bus.partner import Draft, Journal, Outcome, Profile, Publisher
 
 PAGES = ("entries.xml", "entries2.xml", "entries3.xml", "entries4.xml", "entries-large-fingerprints.xml")
-PAGES_ISSUER = "clearing-house"
+
+Heard = Callable[[str, bytes], Awaitable[None]]
+Tick = Callable[[int], None]
 
 
 class Said(Struct, frozen=True):
-    """One event, and what became of it."""
+    """One event of a row, and what became of it."""
 
-    issuer: str
-    type: str
-    step: str
-    to: Sequence[str]
+    line: Line
     outcome: Outcome
-    milliseconds: float
-    says: str = ""
-    name: str = ""
-
-
-class Subject(Struct, frozen=True):
-    """What later events say of one that they are about."""
-
-    issuer: str
-    event_id: bytes
-    index: int
-    thread: bytes
-    lane: str
-
-
-Heard = Callable[[str, Subject], Awaitable[None]]
 
 
 class Stage:
     """The organisations of a sandbox, ready to speak. An async context manager.
 
     Args:
-        home: the sandbox's state folder.
-        organisations: id → nation.
-        heard: waits until an organisation has heard something: nobody answers what it has not heard.
+        profiles: of every organisation that speaks.
+        script: what its lines say.
+        items: the forum's images.
+        heard: waits until an organisation has heard an event: nobody answers what it has not heard.
+
+    Attributes:
+        tally: how many events had each outcome.
+        owed: how many records each organisation's inbox must hold of what stands.
+        pages: the events of real pages that were accepted now.
+        refused: the lines that the hub refused, with their outcomes.
+        last: by lane, the highest index that was given.
     """
 
-    def __init__(self, home: Path, organisations: Mapping[str, str], heard: Heard) -> None:
-        self._home = home
-        self._heard = heard
-        self._nations = dict(organisations)
+    def __init__(
+        self, profiles: Mapping[str, Profile], script: Script, items: Items, heard: Heard, *, clock: Clock | None = None
+    ) -> None:
+        self._profiles, self._script, self._items, self._heard = profiles, script, items, heard
+        self._clock = clock or SystemClock()
         self._publishers: dict[str, Publisher] = {}
         self._stack = AsyncExitStack()
-        self._case = secrets.token_bytes(16)
-        self.subjects: dict[str, Subject] = {}
-        self.said: list[Said] = []
-        self.notices: Counter[str] = Counter()
+        self.tally: Counter[str] = Counter()
+        self.owed: Counter[str] = Counter()
+        self.pages: list[bytes] = []
+        self.refused: list[Said] = []
+        self.outcomes: dict[str, Outcome] = {}
+        self.last: dict[str, int] = {}
+        self.left_out: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
-        await self._stack.__aenter__()
+        async with AsyncExitStack() as stack:
+            made = await asyncio.gather(*(self._open(profile) for profile in self._profiles.values()))
+            for org, publisher in zip(self._profiles, made, strict=True):
+                stack.push_async_exit(publisher)
+                self._publishers[org] = publisher
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
@@ -85,93 +83,117 @@ class Stage:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
-    async def open(self, organisations: Sequence[str]) -> None:
-        """Let these organisations speak."""
-        profiles = [profile(self._home, self._nations, org) for org in organisations]
-        made = await asyncio.gather(*(Publisher(p, linger_ms=2).__aenter__() for p in profiles))
-        for org, publisher in zip(organisations, made, strict=True):
-            self._stack.push_async_exit(publisher)
-            self._publishers[org] = publisher
+    async def _open(self, profile: Profile) -> Publisher:
+        return await Publisher(profile, linger_ms=5).__aenter__()
 
-    async def read_page(self, folder: Path, name: str) -> AsyncIterator[Said]:
-        """Publish one of the real pages; what was published by an earlier run is answered ``repeated``."""
-        issuer, publisher = profile(self._home, self._nations, PAGES_ISSUER), self._publishers[PAGES_ISSUER]
-        with (folder / name).open("rb") as stream, Journal(issuer.journal_file) as journal:
-            intake = Intake(issuer, journal, form=ncmec.FORMAT, to=LIST_READERS, clock=SystemClock(), tell=self._note)
-            source = Source(stream, name)
+    # -- rows ----------------------------------------------------------------------------------------------------
+
+    async def play(self, row: Row) -> list[Said]:
+        """Say the lines of a row, once their issuers have heard what they answer."""
+        await asyncio.gather(*(self._wait(line) for line in row.lines))
+        speaking: dict[str, list[Line]] = {}
+        for line in row.lines:
+            speaking.setdefault(line.issuer, []).append(line)
+        said = await asyncio.gather(*(self._say(org, lines) for org, lines in speaking.items()))
+        return [one for some in said for one in some]
+
+    async def _wait(self, line: Line) -> None:
+        for name in filter(None, (line.about, *line.after, *line.causes)):
+            subject = self._script.subjects[name]
+            if subject.line.issuer != line.issuer:
+                await self._heard(line.issuer, subject.event_id)
+
+    async def _say(self, org: str, lines: Sequence[Line]) -> list[Said]:
+        now_us = self._clock.now_us()
+        by_id = {self._script.event_id(line.name): line for line in lines}
+        drafts = (_draft(event_id, self._script.event(line.name, now_us)) for event_id, line in by_id.items())
+        said: list[Said] = []
+        async for outcome in self._publishers[org].publish_many(drafts):
+            one = Said(by_id[outcome.event_id], outcome)
+            self._note(outcome, one.line.to)
+            self.outcomes[one.line.name] = outcome
+            said.append(one)
+            if not outcome.stands:
+                self.refused.append(one)
+        return sorted(said, key=lambda one: one.outcome.index or 0)
+
+    # -- many ----------------------------------------------------------------------------------------------------
+
+    async def hits(self, tick: Tick) -> None:
+        """All services publish their hits, side by side."""
+        await asyncio.gather(
+            *(self._many(org, self._items.hits(org), (ASSESSOR, CLEARING), tick) for org in SERVICES)
+        )
+
+    async def assessments(self, tick: Tick) -> None:
+        """The analysts publish their verdicts."""
+        await self._many(ASSESSOR, self._items.assessments(), None, tick)
+
+    async def listings(self, tick: Tick) -> None:
+        """What is criminal goes on the list."""
+        await self._many(ASSESSOR, self._items.listings(), LIST_READERS, tick)
+
+    async def _many(
+        self, org: str, events: Iterable[dict[str, Any]], to: Sequence[str] | None, tick: Tick
+    ) -> None:
+        """Publish many events, none of which is kept here."""
+        drafts = (_draft(parse_uuid(event["header"]["event_id"]), event) for event in events)
+        async for outcome in self._publishers[org].publish_many(drafts):
+            self._note(outcome, to or self._hearers(outcome.event_id))
+            tick(1)
+
+    def _hearers(self, event_id: bytes) -> Sequence[str]:
+        """Who hears an assessment: its hit's service, and the clearing house."""
+        place = self._items.edition.number(event_id)
+        assert place is not None
+        return (CLEARING, self._items.item(place[1]).service)
+
+    def _note(self, outcome: Outcome, to: Sequence[str]) -> None:
+        self.tally[outcome.outcome] += 1
+        if outcome.stands:
+            self.owed.update(to)
+            lane = "urgent" if (outcome.topic or "").endswith(".urgent") else "bulk"
+            place = outcome.first_index if outcome.outcome == "repeated" else outcome.index
+            self.last[lane] = max(self.last.get(lane, 0), place or 0)
+
+    # -- real pages ----------------------------------------------------------------------------------------------
+
+    async def read_pages(self, folder: Path) -> Counter[str]:
+        """Publish the real pages of a hash-sharing API; what an earlier run published is answered ``repeated``."""
+        tally: Counter[str] = Counter()
+        for name in PAGES:
+            async for outcome in self._page(folder / name):
+                tally[outcome.outcome] += 1
+        return tally
+
+    async def _page(self, file: Path) -> AsyncIterator[Outcome]:
+        issuer, publisher = self._profiles[CLEARING], self._publishers[CLEARING]
+        readers = sorted({*LIST_READERS, ASSESSOR} - {CLEARING})
+        with file.open("rb") as stream, Journal(issuer.journal_file) as journal:
+            intake = Intake(issuer, journal, form=ncmec.FORMAT, to=readers, clock=self._clock, tell=self._leave_out)
+            source = Source(stream, file.name)
             intake.check(source)
-            begun = time.perf_counter()
             async for outcome in publisher.publish_many(intake.ready(source)):
-                yield self._keep(Said(PAGES_ISSUER, "HashListing", "", LIST_READERS, outcome, _since(begun), says=name))
+                self.tally[outcome.outcome] += 1
+                if outcome.outcome == "accepted":
+                    self.pages.append(outcome.event_id)
+                yield outcome
 
-    def _note(self, notice: Notice) -> None:
-        self.notices[notice.kind] += 1
-
-    async def play(self, act: Act, tell: Callable[[Said], None]) -> None:
-        """Say an act's lines; one that is about another waits for it."""
-        waiting: list[asyncio.Task[Said]] = []
-        for line in act.lines:
-            if line.about or line.after or line.name:
-                await self._tell(waiting, tell)
-                tell(await self._say(line))
-            else:
-                waiting.append(asyncio.create_task(self._say(line)))
-        await self._tell(waiting, tell)
-
-    async def _tell(self, waiting: list[asyncio.Task[Said]], tell: Callable[[Said], None]) -> None:
-        said = await asyncio.gather(*waiting)
-        waiting.clear()
-        for one in said:
-            tell(one)
-
-    async def _say(self, line: Line) -> Said:
-        heard = line.about or line.after
-        if heard and self.subjects[heard].issuer != line.issuer:
-            await self._heard(line.issuer, self.subjects[heard])
-        event = self._event(line)
-        begun = time.perf_counter()
-        outcome = await self._publishers[line.issuer].publish(event)
-        if line.name and outcome.stands:
-            self.subjects[line.name] = self._subject(line, event, outcome)
-        return self._keep(
-            Said(line.issuer, line.type, line.step, line.to, outcome, _since(begun), line.says, line.name)
-        )
-
-    def _event(self, line: Line) -> dict[str, Any]:
-        """The example of its type and step, with what the line changes."""
-        nations = sorted({self._nations[org] for org in (line.issuer, *line.to[:1]) if org in self._nations})
-        event = example(
-            line.type, step=line.step, issuer=line.issuer, audience=line.to, nations=nations, now_us=_now_us()
-        )
-        header: dict[str, Any] = event["header"]
-        for name in ("about", "thread", "lane", "causes"):
-            header.pop(name, None)
-        if line.in_case:
-            header["case"] = self._case.hex()
-        if line.about:
-            subject = self.subjects[line.about]
-            header |= {"about": dashed(subject.event_id), "thread": subject.thread.hex(), "lane": subject.lane}
-            event["body"] = _pointing(event["body"], subject.event_id)
-        for part, changes in (("header", line.header), ("body", line.body), ("sealed", line.sealed)):
-            if changes:
-                event[part] = {k: v for k, v in (event.get(part, {}) | changes).items() if v is not None}
-        return event
-
-    def _subject(self, line: Line, event: Mapping[str, Any], outcome: Outcome) -> Subject:
-        """What later lines need to be about this one."""
-        thread, lane = outcome.event_id, lane_of(event["header"]["priority"])
-        if line.about:
-            thread, lane = self.subjects[line.about].thread, self.subjects[line.about].lane
-        elif line.in_case:
-            thread = self._case
-        return Subject(line.issuer, outcome.event_id, outcome.index or 0, thread, lane)
-
-    def _keep(self, said: Said) -> Said:
-        self.said.append(said)
-        return said
+    def _leave_out(self, notice: Notice) -> None:
+        self.left_out[notice.kind] += 1
 
 
-def profile(home: Path, organisations: Mapping[str, str], org: str) -> Profile:
+def _draft(event_id: bytes, event: dict[str, Any]) -> Draft:
+    """An event whose content follows from its id: what an interrupted telling has kept is sent as it was."""
+    return Draft(event, content=sha256(event_id).digest())
+
+
+def speakers(lines: Iterator[Line]) -> list[str]:
+    """Everybody who says something."""
+    return sorted({CLEARING, ASSESSOR, *SERVICES, *(line.issuer for line in lines)})
+
+
+def profile(home: Path, organisations: Mapping[str, Any], org: str) -> Profile:
     """An organisation's profile.
 
     Raises:
@@ -184,14 +206,10 @@ def profile(home: Path, organisations: Mapping[str, str], org: str) -> Profile:
     return Profile.load(home / "organisations" / org / "profile.toml")
 
 
-def _pointing(body: dict[str, Any], subject: bytes) -> dict[str, Any]:
-    """An assessment's body names its subject too."""
-    return body | {"subject": {"event": dashed(subject)}} if "subject" in body else body
+HITS, ASSESSMENTS, LISTINGS = "hits", "assessments", "listings"
 
 
-def _now_us() -> int:
-    return time.time_ns() // 1000
+def player(stage: Stage, many: str) -> Callable[[Tick], Awaitable[None]]:
+    """What publishes the many events of an act."""
+    return {HITS: stage.hits, ASSESSMENTS: stage.assessments, LISTINGS: stage.listings}[many]
 
-
-def _since(begun: float) -> float:
-    return (time.perf_counter() - begun) * 1000

@@ -1,244 +1,170 @@
-"""One page of the story: who says what to whom, in order, and why it matters. Pure, and seeded.
+"""The story: who says what to whom, in order, and why it matters. Pure.
 
-The seed decides how many hits there are, where, and what they look like; ids are fresh each time, so that the story
-can be told again on the same ledger. All organisations are those of the sandbox, which are made up.
+The seed decides what each image is and where it turns up (``bus/demo/items.py``); who speaks is fixed. All
+organisations are those of the sandbox, which are made up. What a row says is at most 34 characters long.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from bus.demo import proportions
+from bus.demo.case import school_case
+from bus.demo.items import ASSESSOR, CLEARING, FORUM_LIST, ISLES_LIST, LIST_READERS, SERVICES
+from bus.demo.lines import Act, Line, Row
+from bus.demo.notices import model_notice, regulatory_notices
+from bus.demo.proportions import PROHIBITED_LAW, PSEUDO_LAW, Counts
 
-PLATFORMS = ("fernpost", "glimmerchat", "tidewave")
-CASE_GROUP = ("clearing-house", "glimmerchat", "hotline-isles", "police-isles", "police-lowlands", "police-north")
-"""Everybody in the case hears everything of it: an event may be about another only where all its hearers have that."""
-LIST_READERS = (
-    "fernpost",
-    "glimmerchat",
-    "hotline-isles",
-    "hotline-lowlands",
-    "hotline-north",
-    "mirage-models",
-    "tidewave",
-)
-LISTED = "isles-images"
+PLEDGE = "safer-services-2023"
+PUBLIC = ("clearing-house", "fernpost", "glimmerchat", "hotline-isles", "hotline-lowlands", "hotline-north",
+          "ministry-isles", "mirage-models", "open-door", "tidewave")  # fmt: skip
 NOWHERE = "hotline-nowhere"
-
-_SURFACES = ("upload", "stored", "livestream", "search", "link")
-_HIT_AUDIENCE = {
-    "fernpost": ("clearing-house", "hotline-isles"),
-    "glimmerchat": ("clearing-house", "hotline-lowlands"),
-    "tidewave": ("clearing-house", "hotline-north"),
-    "mirage-models": ("clearing-house", "hotline-isles"),
-}
+URGENT_HEARERS = ("clearing-house", "glimmerchat", "hotline-isles", "police-isles")
+OLD_LIST = "north-images"
 
 
-class Line(Struct, frozen=True, kw_only=True):
-    """One event of the story.
-
-    Attributes:
-        issuer: who says it.
-        type: the event's type.
-        step: its step.
-        to: who may hear it.
-        name: what later lines call it, if they do.
-        about: the line that it is about.
-        after: the line that its issuer must have heard before.
-        in_case: whether it belongs to the story's case.
-        header, body, sealed: what differs from the example of that type and step; None takes a field away.
-        says: what happens, in words.
-    """
-
-    issuer: str
-    type: str
-    step: str
-    to: Sequence[str]
-    name: str = ""
-    about: str = ""
-    after: str = ""
-    in_case: bool = False
-    header: Mapping[str, Any] = {}
-    body: Mapping[str, Any] = {}
-    sealed: Mapping[str, Any] = {}
-    says: str = ""
-
-
-class Act(Struct, frozen=True):
-    """Lines that are said at one time, and why they matter."""
-
-    title: str
-    why: str
-    lines: Sequence[Line]
-
-
-def story(seed: int) -> list[Act]:
-    """The acts, in order. What an act is about stands in an earlier one."""
-    chance = random.Random(seed)  # noqa: S311 - a story, not a secret
+def story(counts: Counts) -> list[Act]:
+    """The acts, in order. What a row is about stands in an earlier one."""
     return [
-        Act("Hits come in", "Four services meet known material on the same morning.", _hits(chance)),
-        Act("People look", "An analyst overrules the machine: this is no synthetic picture.", _assessments()),
-        Act("The list grows", "Every service can now find it; one does, at once.", _listings()),
-        Act("A report becomes a case", "From a platform through the clearing house to the police.", _reports()),
-        Act("A child is found", "Three police forces, one case: claimed, identified, safe.", _victim()),
-        Act("A ministry asks for removal", "One addressee, one deadline, and proof of what was done.", _notice()),
-        Act("Somebody errs", "An answer is addressed to an organisation that nobody has admitted.", _mistake()),
-    ]
+        Act(title="A pledge", why="What was promised in public can be looked up later, clause by clause.",
+            rows=_pledge()),
+        Act(title="A survey and a warning", why="A hotline says what it counted. This run will count again.",
+            rows=_survey(counts)),
+        Act(title="Hits come in", why="Services meet the forum's images by fingerprint; nobody looks.", many="hits",
+            rows=_hit()),
+        Act(title="People look", why="A machine ranks. What is a crime, people say; here they overrule it.",
+            many="assessments", rows=_verdict()),
+        Act(title="The list grows", why="What is criminal under either act, every service can now find.",
+            many="listings", rows=_listings()),
+        regulatory_notices(),
+        model_notice(PLEDGE, public=_others("mirage-models", PUBLIC)),
+        *school_case(),
+        Act(title="Somebody errs", why="What is refused gets an entry too, and a signed receipt that says why.",
+            rows=_mistakes()),
+    ]  # fmt: skip
 
 
-def _group(issuer: str) -> tuple[str, ...]:
-    return tuple(org for org in CASE_GROUP if org != issuer)
+def _others(issuer: str, group: Sequence[str]) -> tuple[str, ...]:
+    return tuple(org for org in group if org != issuer)
 
 
-def _hits(chance: random.Random) -> list[Line]:
-    lines = [
-        _hit(chance.choice(PLATFORMS), chance.choice(_SURFACES), chance.randrange(1, 5), chance.randrange(0, 31))
-        for _ in range(chance.randrange(9, 16))
-    ]
-    lines += [_hit("mirage-models", surface, 1, chance.randrange(0, 31)) for surface in ("prompt", "output")]
-    opening = Line(
-        issuer="glimmerchat", type="HashHit", step="detected", to=_group("glimmerchat"), name="hit", in_case=True,
-        header={"priority": "urgent"},
-        says="a private upload; nobody has seen the file",
+def _pledge() -> list[Row]:
+    signed = [
+        Line(
+            name=f"pledge-{org}", issuer=org, type="Commitment", step="signed", to=_others(org, PUBLIC),
+            body={"commitment": PLEDGE, "clause": "2.1", "publication": None},
+        )
+        for org in SERVICES
+    ]  # fmt: skip
+    return [Row(says="sign clause 2.1: find, report, tell", lines=signed)]
+
+
+def _survey(counts: Counts) -> list[Row]:
+    by_law = {PSEUDO_LAW: counts.pseudo, PROHIBITED_LAW: counts.prohibited}
+    stages: list[dict[str, Any]] = [
+        {"name": "found", "definition": "all-images-of-the-month", "n": counts.found},
+        {"name": "selected", "definition": "assessed-against-the-law", "n": counts.selected},
+        {"name": "criminal", "definition": "under-either-act", "n": counts.criminal,
+         "by_law": [{"law_id": law, "n": n} for law, n in by_law.items()]},
+    ]  # fmt: skip
+    told = _others(ASSESSOR, PUBLIC)
+    survey = Line(
+        name="survey", issuer=ASSESSOR, type="Survey", step="published", to=told,
+        body={"period_from": "2023-09-01", "period_to": "2023-09-30", "stages": stages, "minutes": counts.minutes,
+              "analysts": proportions.ANALYSTS, "publication": FORUM_LIST},
     )  # fmt: skip
-    return [*lines, opening]
+    advisory = Line(
+        name="advisory", issuer=ASSESSOR, type="Advisory", step="published", to=told, causes=["survey"],
+        body={"topics": ["de_ageing", "genai_csam", "model_abuse"], "publication": "advisory-2023-10"},
+    )  # fmt: skip
+    hours = f"{counts.minutes / 60:,.1f}"
+    return [
+        Row(says=f"{proportions.ANALYSTS} analysts, {hours} hours: see the end", lines=[survey]),
+        Row(says="models trained on real victims", lines=[advisory]),
+    ]
 
 
-def _hit(org: str, surface: str, count: int, distance: int) -> Line:
-    media = "live_stream" if surface == "livestream" else "image"
-    return Line(
-        issuer=org, type="HashHit", step="detected", to=_HIT_AUDIENCE[org],
-        body={
-            "match": {"kind": "near", "algorithm": "PDQ", "distance": distance, "threshold": 31},
-            "context": {"surface": surface, "media": media, "count": count},
+def _hit() -> list[Row]:
+    hit = Line(
+        name="hit", issuer="glimmerchat", type="HashHit", step="detected", to=_others("glimmerchat", URGENT_HEARERS),
+        header={"priority": "urgent"}, body={"ai": {"status": "undetermined", "evidence": ["detector"]}},
+    )  # fmt: skip
+    return [Row(says="one is not of the forum: urgent", lines=[hit])]
+
+
+def _verdict() -> list[Row]:
+    viewed = {"by_provider": False, "exif": False, "public": False, "stated_by": "glimmerchat"}
+    common: Mapping[str, Any] = {"viewed": viewed, "tool": {"id": "rank-model", "version": "4.2", "confidence": 871}}
+    hearers = _others(ASSESSOR, URGENT_HEARERS)
+    rank = Line(
+        name="rank", issuer=ASSESSOR, type="Assessment", step="proposed", to=hearers, about="hit",
+        body=common | {"rank": 4031, "rank_reasons": ["synthetic_likely"], "legality": [],
+                       "ai": {"status": "fully_synthetic", "evidence": ["detector"]}},
+        sealed={"note": None},
+    )  # fmt: skip
+    verdict = Line(
+        name="verdict", issuer=ASSESSOR, type="Assessment", step="asserted", to=hearers, about="rank",
+        body=common | {
+            "human_agrees": "raised", "rank": 1, "rank_reasons": ["child_in_danger"],
+            "ai": {"status": "not_synthetic", "real_child_at_risk": "yes", "evidence": ["analyst"]},
+            "legality": [{"country": "GB", "law_id": "pca1978_photograph", "outcome": "criminal"}],
         },
-        says=f"{surface}, distance {distance}",
+        links={"subject": ["hit"]},
     )  # fmt: skip
-
-
-def _assessments() -> list[Line]:
     return [
-        Line(
-            issuer="hotline-isles", type="Assessment", step="asserted", to=_group("hotline-isles"), about="hit",
-            name="verdict",
-            body={
-                "human_agrees": "raised",
-                "ai": {"status": "not_synthetic", "real_child_at_risk": "yes", "evidence": ["analyst"]},
-                "viewed": {"by_provider": False, "exif": False, "public": False, "stated_by": "glimmerchat"},
-                "mitigation": ["blurred_preview", "progressive_reveal"],
-            },
-            says="a machine said synthetic; a person: a real child",
-        ),
-    ]  # fmt: skip
+        Row(says="machine: synthetic, place 4,031", lines=[rank]),
+        Row(says="person: a real child, place 1", lines=[verdict]),
+    ]
 
 
-def _listings() -> list[Line]:
-    entry = "isles-2026-0117"
-    return [
-        Line(
-            issuer="hotline-isles", type="HashListing", step="listed", name="listing",
-            to=[org for org in ("clearing-house", *LIST_READERS) if org != "hotline-isles"],
-            body={"list_id": LISTED, "entry": entry},
-            says="three assessors agree; the hashes travel sealed",
-        ),
-        Line(
-            issuer="tidewave", type="HashHit", step="detected", to=_HIT_AUDIENCE["tidewave"],
-            after="listing",
-            body={
-                "source": {"list_id": LISTED, "list_entry": entry},
-                "match": {"kind": "exact", "algorithm": "SHA256"},
-            },
-            says="an exact match against the new entry, seconds later",
-        ),
-    ]  # fmt: skip
-
-
-def _reports() -> list[Line]:
-    return [
-        Line(
-            issuer="glimmerchat", type="Report", step="filed", to=_group("glimmerchat"), name="report", in_case=True,
-            body={
-                "jurisdictions": [{"country": "NL", "tie": "victim"}, {"country": "SE", "tie": "suspect"}],
-                "viewed": {"by_provider": False, "exif": False, "public": False, "stated_by": "glimmerchat"},
-                "prior_reports": [],
-            },
-            says="persons and accounts sealed: the hub cannot read them",
-        ),
-        Line(
-            issuer="clearing-house", type="Report", step="referred", to=_group("clearing-house"), about="report",
-            body={"prior_reports": []},
-            says="to where the child seems to live, and the suspect",
-        ),
-        Line(
-            issuer="police-lowlands", type="Acknowledgement", step="fetched", to=["glimmerchat"], about="report",
-            says="it has arrived in a system",
-        ),
-        Line(
-            issuer="police-lowlands", type="Acknowledgement", step="taken", to=["glimmerchat"], about="report",
-            body={"use": "new"},
-            says="a person has taken it up: another fact",
-        ),
-        Line(
-            issuer="police-lowlands", type="Report", step="received", to=_group("police-lowlands"), about="report",
-            body={"prior_reports": []},
-            says="the case is theirs now",
-        ),
-    ]  # fmt: skip
-
-
-def _victim() -> list[Line]:
-    """What the police forces say to each other; who the child is stays sealed."""
-    lead = Line(
-        issuer="police-lowlands", type="VictimIdentification", step="lead", to=_group("police-lowlands"), name="child",
-        in_case=True, sealed={"country": "NL", "private_links": []}, says="a series, and a room seen before",
+def _listings() -> list[Row]:
+    entry = "isles-0117"
+    real = Line(
+        name="listing", issuer=ASSESSOR, type="HashListing", step="listed", to=LIST_READERS,
+        body={"list_id": ISLES_LIST, "source_list": ISLES_LIST, "entry": entry},
     )  # fmt: skip
-    steps = (
-        ("police-north", "claimed", "they know the room"),
-        ("police-north", "identified", "two officers agree; the offender is known too"),
-        ("police-lowlands", "safeguarded", "the child is safe"),
-    )
+    found = Line(
+        name="found", issuer="tidewave", type="HashHit", step="detected", to=[CLEARING, ASSESSOR], after=["listing"],
+        body={"source": {"list_id": ISLES_LIST, "list_entry": entry}, "match": {"kind": "exact", "algorithm": "SHA256"}},
+    )  # fmt: skip
+    readers = sorted({*LIST_READERS, ASSESSOR} - {"hotline-north"})
+    wrong = Line(
+        name="wrong", issuer="hotline-north", type="HashListing", step="listed", to=readers,
+        body={"list_id": OLD_LIST, "source_list": OLD_LIST, "entry": "north-2207"},
+    )  # fmt: skip
+    disputed = Line(
+        name="disputed", issuer="fernpost", type="HashListing", step="disputed", about="wrong",
+        to=sorted({*readers, "hotline-north"} - {"fernpost"}),
+        body={"list_id": OLD_LIST, "source_list": None, "entry": "north-2207", "reason": "adult"},
+    )  # fmt: skip
+    retracted = Line(
+        name="retracted", issuer="hotline-north", type="HashListing", step="retracted", to=readers, about="disputed",
+        body={"list_id": OLD_LIST, "source_list": OLD_LIST, "entry": "north-2207", "reason": "adult"},
+    )  # fmt: skip
     return [
-        lead,
-        *(
-            Line(
-                issuer=org, type="VictimIdentification", step=step, to=_group(org), about="child",
-                header={"case": None}, sealed={"country": "NL", "private_links": []}, says=says,
-            )
-            for org, step, says in steps
-        ),
-    ]  # fmt: skip
+        Row(says="the real child's image, for all", lines=[real]),
+        Row(says="finds it at once: an exact match", lines=[found]),
+        Row(says="lists another image", lines=[wrong]),
+        Row(says="disputes it: the person was of age", lines=[disputed]),
+        Row(says="takes it back; all readers hear it", lines=[retracted]),
+    ]
 
 
-def _notice() -> list[Line]:
+def _mistakes() -> list[Row]:
+    nowhere = Line(
+        name="nowhere", issuer="tidewave", type="Acknowledgement", step="taken", to=["hotline-isles", NOWHERE],
+        about="listing", body={"use": "new"},
+    )  # fmt: skip
+    itself = Line(
+        name="itself", issuer="fernpost", type="TakedownAction", step="verified_removed", to=["ministry-isles"],
+        about="notice-fernpost",
+    )  # fmt: skip
     return [
-        Line(
-            issuer="ministry-isles", type="TakedownNotice", step="issued", to=["fernpost", "hotline-isles"],
-            name="notice",
-            header={"deadline": None},
-            body={"form": "regulatory_notice", "target_type": "platform", "where": {"space": "closed_platform"}},
-            says="two addresses, sealed, to one addressee; due in a day",
-        ),
-        Line(
-            issuer="fernpost", type="Acknowledgement", step="taken", to=["ministry-isles"], about="notice",
-            says="the clock of this notice starts on this fact",
-        ),
-        Line(
-            issuer="fernpost", type="TakedownAction", step="removed", to=["hotline-isles", "ministry-isles"],
-            about="notice", says="both removed, and five copies; evidence preserved",
-        ),
-        Line(
-            issuer="ministry-isles", type="TakedownAction", step="verified_removed", to=["fernpost", "hotline-isles"],
-            about="notice", says="checked by the one who asked",
-        ),
-    ]  # fmt: skip
+        Row(says="answers one whom nobody admitted", lines=[nowhere]),
+        Row(says="verifies its own removal", lines=[itself]),
+    ]
 
 
-def _mistake() -> list[Line]:
-    return [
-        Line(
-            issuer="tidewave", type="Acknowledgement", step="taken", to=["hotline-isles", NOWHERE], about="listing",
-            name="mistake", body={"use": "new"}, says="refused whole; a signed receipt says why",
-        ),
-    ]  # fmt: skip
+MISTAKES = frozenset({"nowhere", "itself"})
+"""Lines that the hub must refuse."""

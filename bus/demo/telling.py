@@ -1,107 +1,197 @@
-"""How the demonstration looks: colours on a terminal, plain text elsewhere."""
+"""How the demonstration looks: 80 columns, colours on a terminal, plain text elsewhere."""
 
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from bus.demo.ask import Answers
+from bus.demo.lines import Act, Row
+from bus.demo.proof import Proof
 from bus.demo.stage import Said
-from bus.demo.story import Act
+from bus.demo.tally import NUMBERS, Tally
 
-PLAIN_WIDTH = 150
-_COLOURS = {"accepted": "green", "repeated": "cyan", "refused": "yellow", "unknown": "red"}
+WIDTH = 80
+SAYS = 34
+"""How long the words of a row may be."""
+
+FEW = 400
+"""So many events need no progress."""
+
+_COLOURS = {"accepted": "", "repeated": "cyan", "refused": "yellow", "unknown": "red"}
 
 
 class Telling:
     """Tells what happens, on one stream."""
 
     def __init__(self, stream: TextIO, *, colour: bool) -> None:
-        width = None if stream.isatty() else PLAIN_WIDTH
-        self._console = Console(file=stream, highlight=False, no_color=not colour, width=width, soft_wrap=False)
+        self._console = Console(
+            file=stream, highlight=False, no_color=not colour, width=WIDTH, soft_wrap=True, emoji=False, markup=False
+        )
+        self._acts = 0
 
-    def title(self, text: str, why: str) -> None:
-        """An act begins."""
-        self._console.print()
-        self._console.print(Text(text, style="bold"), Text(f"  {why}", style="dim"), sep="")
+    def _print(self, text: str | Text = "", style: str = "") -> None:
+        self._console.print(Text(text, style=style) if isinstance(text, str) else text)
+
+    # -- the story -----------------------------------------------------------------------------------------------
 
     def act(self, act: Act) -> None:
         """An act of the story begins."""
-        self.title(act.title, act.why)
+        self._acts += 1
+        self._print()
+        self._print(f"{self._acts}  {act.title}", "bold")
+        self._print(f"   {act.why}", "dim")
 
-    def said(self, said: Said) -> None:
-        """One event and its receipt."""
-        outcome = said.outcome
-        place = outcome.first_index if outcome.outcome == "repeated" else outcome.index
-        line = Text("  ")
-        line.append(f"{said.issuer:<16}", style="bold")
-        line.append(f"{said.type} {said.step}".ljust(34))
-        line.append(f"#{place}".rjust(6) + " ", style="dim")
-        line.append(f"{outcome.outcome:<9}", style=_COLOURS[outcome.outcome])
-        line.append(f"{said.milliseconds:5.0f} ms  ", style="dim")
-        line.append(": ".join([*outcome.reasons, said.says]), style="italic")
-        line.truncate(self._console.width, overflow="ellipsis")
-        self._console.print(line)
+    def row(self, row: Row, said: Sequence[Said]) -> None:
+        """A row and its receipts: where its first event stands."""
+        first = said[0].outcome
+        line = Text(f"{f'#{min(map(_place, said))}':>9} ", style="dim")
+        line.append(f"{row.who:<17}", style="bold")
+        line.append(f"{row.type:<21}")
+        line.append(row.says, style=_COLOURS[first.outcome])
+        self._print(line)
+        for one in said:
+            if not one.outcome.stands:
+                self._print(f"{'':27}refused: {_why(one.outcome.reasons)}", "yellow")
 
-    def page(self, name: str, said: Sequence[Said], lost: str) -> None:
-        """A real page and what became of its entries."""
-        counts = Counter(one.outcome.outcome for one in said)
-        told = ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items())) or "nothing to say"
-        line = Text(f"  {name:<34}")
-        line.append(told, style="green")
-        line.append(f"  {lost}" if lost else "", style="dim")
-        self._console.print(line)
+    @contextmanager
+    def many(self, what: str, total: int) -> Generator[Callable[[int], None]]:
+        """Progress of many events: a bar on a terminal, else a line for each quarter."""
+        if total < FEW:
+            yield lambda _n: None
+        elif self._console.is_terminal:
+            columns = (TextColumn(f"   {what}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            with Progress(*columns, console=self._console, transient=True) as bar:
+                task = bar.add_task(what, total=total)
+                yield lambda n: bar.update(task, advance=n)
+        else:
+            yield self._quarters(what, total)
 
-    def note(self, text: str) -> None:
+    def _quarters(self, what: str, total: int) -> Callable[[int], None]:
+        done = 0
+
+        def tick(n: int) -> None:
+            nonlocal done
+            before, done = done, done + n
+            quarter = done * 4 // total
+            if before * 4 // total < quarter < 4:
+                self._print(f"   {done:,} of {total:,} {what}", "dim")
+
+        return tick
+
+    def note(self, text: str, style: str = "") -> None:
         """A remark."""
-        self._console.print(Text(f"  {text}", style="dim"))
+        self._print(f"   {text}", style)
 
-    def answers(self, asker: str, found: Answers) -> None:
-        """The auditor's questions, with the ledger's answers."""
-        self.title(f"{asker} asks the ledger", "Three questions, answered from what was committed before anyone heard.")
-        self._question("1  Who knew of this report, and when?")
-        columns = ("org", "nation", "sent", "delivered", "fetched", "taken", "acted", "decision")
-        self._table(columns, [_shortened(row) for row in found.who])
-        self._question("2  What was refused, and why?")
-        self._table(("index", "issuer", "type", "reason", "meaning", "remedy"), found.refused)
-        self._question("3  How much did each nation say?")
-        self._table(("nation", "accepted", "repeated", "refused"), [n for n in found.nations if n["nation"] != "hub"])
+    # -- the answers ---------------------------------------------------------------------------------------------
 
-    def _question(self, text: str) -> None:
-        self._console.print()
-        self._console.print(Text(f"  {text}", style="bold cyan"))
+    def title(self, title: str, why: str) -> None:
+        """A part that is no act."""
+        self._print()
+        self._print(title, "bold")
+        self._print(f"   {why}", "dim")
 
-    def _table(self, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-        table = Table(box=SIMPLE_HEAD, header_style="dim", pad_edge=False, show_edge=False)
-        for name in columns:
-            table.add_column(name, justify="right" if rows and isinstance(rows[0].get(name), int) else "left")
-        for row in rows:
-            table.add_row(*("" if row.get(name) is None else str(row[name]) for name in columns))
-        self._console.print(table if rows else Text("  nothing", style="dim"))
+    def answers(self, found: Answers) -> None:
+        """The auditor's first questions, with the ledger's answers."""
+        self.question("How much did each nation say?")
+        self.table(("nation", "accepted", "repeated", "refused"), found.nations)
+        self.question("What was refused, why, and what should its sender do?")
+        for one in found.refused:
+            self.note(f"#{one['index']} {one['issuer']}, {one['type']} {one['step']}: {one['reason']}")
+            self.note(f"  {one['meaning']}.")
+        self.question("Who knew of the report of six pupils, and when?")
+        self.table(("org", "nation", "sent", "delivered", "taken", "acted"), [_clock(row) for row in found.who])
+
+    def survey(self, claim: Mapping[str, int], ledger: Tally, inboxes: Mapping[str, Tally]) -> None:
+        """The survey's numbers beside what was counted."""
+        self.question("Was the survey's number right? Counted again from what was recorded and received:")
+        rows = [
+            {"": name, "survey": claim[name], "ledger": ledger.numbers()[name]}
+            | {org: tally.numbers()[name] for org, tally in inboxes.items()}
+            for name in NUMBERS
+        ]
+        self.table(("", "survey", "ledger", *inboxes), rows)
+
+    def question(self, text: str) -> None:
+        """What the auditor wants to know."""
+        self._print()
+        self._print(f"   {text}", "cyan")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Plain columns; numbers to the right."""
+        cells = [[_cell(row.get(name)) for name in columns] for row in rows]
+        right = [all(isinstance(row.get(name), int) for row in rows) for name in columns]
+        widths = [max(len(name), *(len(line[i]) for line in cells)) for i, name in enumerate(columns)]
+        self._print(_line(columns, widths, right), "dim")
+        for line in cells:
+            self._print(_line(line, widths, right))
+
+    def proof(self, proof: Proof) -> None:
+        """What was proved, and how it was checked."""
+        self.note(f"Checked {proof.jail}.")
+        for line in proof.probed:
+            self.note(f"  from there, {line}", "dim")
+        for file, report in zip(proof.files, proof.reports, strict=True):
+            self._report(file.name, report)
+        if proof.second:
+            self.note(f"A second verifier, which shares no code with the bus, agrees on all {len(proof.second)}.")
+        self.note("To take along, with the policy that says whom to believe:")
+        self.note(f"  {proof.folder}")
+
+    def _report(self, name: str, report: Mapping[str, Any]) -> None:
+        event, checks = report["event"], report["checks"]
+        holds = sum(check["outcome"] == "holds" for check in checks)
+        other = ", ".join(f"{check['name']} {check['outcome']}" for check in checks if check["outcome"] != "holds")
+        self.note(f"{name}: {event['type']} {event['step']}, of {event['issuer']}")
+        told = ", ".join(one["org"] for one in event["recipients"] if one["allowed"])
+        self.note(f"  for {told}; recorded {str(event['recorded_at'])[11:19]}")
+        after = f"after the checkpoint of {event['after']['size']:,} entries, " if event["after"] else ""
+        before = event["before"]
+        self.note(f"  {after}before that of {before['size']:,},")
+        self.note(f"  which {len(before['cosigned'])} witnesses cosigned; {holds} checks hold{f'; {other}' if other else ''}")
 
     def last(self, counts: Mapping[str, Any]) -> None:
-        """The last line: the counts."""
-        line = Text()
-        line.append(f"{counts['published']} events published: ", style="bold")
-        line.append(f"{counts['accepted']} accepted, {counts['repeated']} repeated, {counts['refused']} refused; ")
-        line.append(f"{counts['delivered']} delivered; ", style="bold")
-        line.append(f"the ledger has {counts['ledger_size']} entries, root {counts['root'][:16]}…; ")
-        line.append(f"{counts['seconds']:.1f} s")
-        self._console.print()
-        self._console.print(line)
+        """The last lines: the counts."""
+        self._print()
+        outcomes = f"{counts['accepted']:,} accepted, {counts['repeated']:,} repeated, {counts['refused']:,} refused"
+        self._print(f"{counts['published']:,} events published: {outcomes};", "bold")
+        self._print(
+            f"{counts['delivered']:,} delivered; the ledger has {counts['ledger_size']:,} entries;"
+            f" {counts['seconds']:.1f} s", "bold",
+        )  # fmt: skip
 
 
-def _shortened(row: Mapping[str, Any]) -> dict[str, Any]:
+def _place(said: Said) -> int:
+    """Where an event stands, or its refusal."""
+    outcome = said.outcome
+    return (outcome.first_index if outcome.outcome == "repeated" else outcome.index) or 0
+
+
+def _why(reasons: Sequence[str]) -> str:
+    """A refusal's reason, and how many steps its sender might take instead."""
+    instead = sum(reason.startswith("allowed.") for reason in reasons)
+    return f"{reasons[0]}; {instead} other steps would be allowed" if instead else reasons[0]
+
+
+def _clock(row: Mapping[str, Any]) -> dict[str, Any]:
     """Times without their day, which is today."""
-    times = ("sent", "delivered", "fetched", "taken", "acted")
+    times = ("sent", "delivered", "taken", "acted")
     return {name: str(value)[11:23] if name in times and value else value for name, value in row.items()}
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    places = zip(cells, widths, right, strict=True)
+    return "   " + "  ".join(text.rjust(w) if r else text.ljust(w) for text, w, r in places).rstrip()
 
 
 def stdout(*, colour: bool) -> Telling:
