@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bus.sandbox.lifecycle import Sandbox
 
 SEED = 2023
-SCALE = 0.25
+SCALE = 0.4
 SMALLEST, LARGEST = 0.001, 10.0
 
 
@@ -35,9 +35,7 @@ bus demo -o json
     help="How large: 1 is the survey's own 20,254 hits, in some two minutes. The default takes half a minute"
     " on two cores.",
 )  # fmt: skip
-@option(
-    "--seed", type=int, default=SEED, show_default=True, help="Another seed is another month; ids are ever fresh."
-)
+@option("--seed", type=int, default=SEED, show_default=True, help="Another seed is another month; ids are ever fresh.")
 @option("--keep", is_flag=True, help="Leave the sandbox up that was started for this.")
 @as_option(required=False, text="The auditor who asks at the end.  [default: the sandbox's first]")
 @output_option("table", "json")

@@ -36,10 +36,10 @@ def probe(ports: list[int]) -> int:
     for port in ports:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=5):
-                print(f"port {port}: reached")
+                sys.stdout.write(f"port {port}: reached\n")
                 return REACHED
         except OSError as error:
-            print(f"port {port}: {error.strerror or error}")
+            sys.stdout.write(f"port {port}: {error.strerror or error}\n")
     return 0
 
 

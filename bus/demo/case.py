@@ -12,8 +12,7 @@ SEEN_BY = {"fernpost": 6, "glimmerchat": 4}
 ABROAD = 2
 """So many of the ten live in the lowlands."""
 
-_POLICE = ("police-isles", "police-lowlands")
-_FORCES = (*_POLICE, "police-north")
+_ISLES, _LOWLANDS = "police-isles", "police-lowlands"
 _CASE = "school"
 
 
@@ -22,12 +21,12 @@ def school_case() -> list[Act]:
     return [
         Act(
             title="Ten pupils, one suspect",
-            why="Two services each see a part of a sextortion case at a school. Joined, it is one.",
+            why="Two services each see a part of a sextortion case at one school.",
             rows=_reports(),
         ),
         Act(
             title="Ten children are found",
-            why="Who they are stays sealed for the police forces; that they are safe is counted.",
+            why="Who they are stays sealed for the police; that they are safe is counted.",
             rows=_found(),
         ),
     ]
@@ -36,24 +35,30 @@ def school_case() -> list[Act]:
 def _reports() -> list[Row]:
     filed = [_report(org, seen) for org, seen in SEEN_BY.items()]
     joined = Line(
-        name="joined", issuer="clearing-house", type="Report", step="triaged", to=_POLICE, about="report-fernpost",
+        name="joined", issuer="clearing-house", type="Report", step="triaged", to=[_ISLES], about="report-fernpost",
         after=["report-glimmerchat"], links={"prior_reports": ["report-glimmerchat"]},
         body={"victim_count_min": VICTIMS, "suspect_count": 1, "viewed": None, "tip_quality": "actionable",
               "annotations": ["sextortion", "threat_synthetic"], "missing": []},
     )  # fmt: skip
+    referred = [
+        Line(name=f"referred-{org}", issuer="clearing-house", type="Report", step="referred", to=[_LOWLANDS],
+             about=f"report-{org}", body={"prior_reports": [], "viewed": None, "missing": []})
+        for org in SEEN_BY
+    ]  # fmt: skip
     received = [
-        Line(name=f"received-{org}", issuer="police-isles", type="Report", step="received", about=f"report-{org}",
-             to=["clearing-house", org, "police-lowlands"], body={"prior_reports": [], "viewed": None})
+        Line(name=f"received-{org}", issuer=_ISLES, type="Report", step="received", about=f"report-{org}",
+             to=["clearing-house", org, _LOWLANDS], body={"prior_reports": [], "viewed": None, "missing": []})
         for org in SEEN_BY
     ]  # fmt: skip
     taken = [
-        Line(name=f"case-taken-{org}", issuer="police-isles", type="Acknowledgement", step="taken",
+        Line(name=f"case-taken-{org}", issuer=_ISLES, type="Acknowledgement", step="taken",
              to=[org], about=f"report-{org}", body={"use": "new"})
         for org in SEEN_BY
     ]  # fmt: skip
     return [
         Row(says="6 pupils and 4, one suspect each", lines=filed),
         Row(says="one suspect: 10 pupils, one case", lines=[joined]),
+        Row(says="refers both: two live elsewhere", lines=referred),
         Row(says="a person has read both", lines=taken),
         Row(says="the case is theirs now", lines=received),
     ]
@@ -62,7 +67,7 @@ def _reports() -> list[Row]:
 def _report(org: str, seen: int) -> Line:
     victims = [{"role": "victim", "age": 13 + i % 4, "note": "Fictional person of a story."} for i in range(seen)]
     return Line(
-        name=f"report-{org}", issuer=org, type="Report", step="filed", to=("clearing-house", *_POLICE),
+        name=f"report-{org}", issuer=org, type="Report", step="filed", to=("clearing-house", _ISLES),
         body={
             "victim_count_min": seen, "suspect_count": 1, "prior_reports": [], "minor_suspect": True,
             "jurisdictions": [{"country": "GB", "tie": "victim"}, {"country": "NL", "tie": "victim"}],
@@ -74,9 +79,9 @@ def _report(org: str, seen: int) -> Line:
 
 
 def _found() -> list[Row]:
-    homes = ["police-lowlands" if i < ABROAD else "police-isles" for i in range(VICTIMS)]
+    homes = [_LOWLANDS if i < ABROAD else _ISLES for i in range(VICTIMS)]
     leads = [
-        _victim(f"lead-{i}", "police-isles", "lead", causes=["report-fernpost", "report-glimmerchat"], case=_CASE)
+        _victim(f"lead-{i}", _ISLES, "lead", causes=["report-fernpost", "report-glimmerchat"], case=_CASE)
         for i in range(VICTIMS)
     ]
     steps = {
@@ -84,8 +89,8 @@ def _found() -> list[Row]:
         for step in ("claimed", "identified", "safeguarded")
     }
     closed = [
-        Line(name=f"closed-{org}", issuer="police-isles", type="Report", step="closed", about=f"report-{org}",
-             to=["clearing-house", org, "police-lowlands"],
+        Line(name=f"closed-{org}", issuer=_ISLES, type="Report", step="closed", about=f"report-{org}",
+             to=["clearing-house", org, _LOWLANDS],
              body={"outcome": "victim_identified", "viewed": None, "prior_reports": [], "missing": []})
         for org in SEEN_BY
     ]  # fmt: skip
@@ -98,13 +103,11 @@ def _found() -> list[Row]:
     ]
 
 
-def _victim(
-    name: str, issuer: str, step: str, *, about: str = "", causes: Sequence[str] = (), case: str = ""
-) -> Line:
+def _victim(name: str, issuer: str, step: str, *, about: str = "", causes: Sequence[str] = (), case: str = "") -> Line:
     body: dict[str, Any] = {"basis": "report", "is_distributed": False, "offender_identified": step != "lead",
                             "countries_informed": ["GB", "NL"]}  # fmt: skip
     return Line(
         name=name, issuer=issuer, type="VictimIdentification", step=step, about=about, causes=causes, case=case,
-        to=[org for org in _FORCES if org != issuer], body=body,
+        to=[_ISLES if issuer == _LOWLANDS else _LOWLANDS], body=body,
         sealed={"series_ref": None, "private_links": [], "age_band": "14-15", "country": None},
     )  # fmt: skip

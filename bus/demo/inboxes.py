@@ -98,7 +98,9 @@ class Inboxes:
             stack.push_async_callback(self._stop)
             for org, reader in zip(self._profiles, readers, strict=True):
                 topics = [in_topic(org, lane) for lane in LANES]
-                self.began |= await reader.assign({topic: self._edition.offsets.get(topic, "latest") for topic in topics})
+                self.began |= await reader.assign(
+                    {topic: self._edition.offsets.get(topic, "latest") for topic in topics}
+                )
                 self._tasks.append(asyncio.create_task(self._read(org, reader)))
             self._stack = stack.pop_all()
         return self

@@ -23,7 +23,7 @@ ISLES_LIST: Final = "isles-images"
 ASSESSOR: Final = "hotline-isles"
 CLEARING: Final = "clearing-house"
 SERVICES: Final = ("fernpost", "glimmerchat", "tidewave", "mirage-models")
-LIST_READERS: Final = ("clearing-house", "fernpost", "glimmerchat", "hotline-lowlands", "hotline-north", "mirage-models",
+LIST_READERS: Final = (CLEARING, "fernpost", "glimmerchat", "hotline-lowlands", "hotline-north", "mirage-models",
                        "tidewave")  # fmt: skip
 
 _SURFACES = ("upload", "stored", "search", "link")

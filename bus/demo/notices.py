@@ -44,7 +44,7 @@ def regulatory_notices() -> Act:
             Row(says="serves one notice on each of three", lines=served),
             Row(says="have taken it up: a person has it", lines=taken),
             Row(says="have removed what they found", lines=[_removed(org) for org in PROMPT]),
-            Row(says="verifies it: asked and done are two", lines=verified),
+            Row(says="verifies what they say", lines=verified),
             Row(says="answers too", lines=[_removed(LATE)]),
         ],
     )

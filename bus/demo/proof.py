@@ -64,17 +64,24 @@ async def prove(facts: Mapping[str, Any], published: Path, folder: Path, events:
     Raises:
         Unavailable: no checkpoint that the policy accepts covers them in time.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     policy = Path(facts["log"]["policy"])
-    shutil.copyfile(policy, folder / "policy")
+    _begin(folder, policy)
     files: list[Path] = []
     deadline = time.monotonic() + COVERED_TIMEOUT_S
     for event_id in events:
         index, data = await _proved(facts["postgres"]["dsn"], published, policy, event_id, deadline)
-        file = folder / f"{index}.evidence"
-        file.write_bytes(data)
-        files.append(file)
+        files.append(_write(folder / f"{index}.evidence", data))
     return files
+
+
+def _begin(folder: Path, policy: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(policy, folder / "policy")
+
+
+def _write(file: Path, data: bytes) -> Path:
+    file.write_bytes(data)
+    return file
 
 
 async def _proved(dsn: str, published: Path, policy: Path, event_id: bytes, deadline: float) -> tuple[int, bytes]:

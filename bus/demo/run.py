@@ -18,12 +18,12 @@ from bus.demo.inboxes import Inboxes
 from bus.demo.items import ASSESSOR, CLEARING, SERVICES, Items
 from bus.demo.lines import Act, Script
 from bus.demo.proof import check, prove
-from bus.demo.proportions import Counts, counts_at
+from bus.demo.proportions import counts_at
 from bus.demo.stage import Stage, player, profile
 from bus.demo.story import story
 from bus.demo.tally import Tally, claimed
 from bus.demo.telling import Telling
-from bus.errors import BusError, SandboxError
+from bus.errors import BusError, SandboxError, Unavailable
 from bus.events.clock import SystemClock
 
 PROVED = ("notice-tidewave", "removed-tidewave")
@@ -59,18 +59,22 @@ class Run:
         self._edition = self._kept or Edition(seed, scale, now_us)
         self.published = 0
 
-    @property
-    def counts(self) -> Counts:
-        """How many there are of each."""
-        return self._counts
-
     async def tell(self) -> dict[str, Any]:
         """Tell the story; the counts, as ``bus demo -o json`` prints them.
 
         Raises:
             BusError: the survey's numbers, the ledger and the inboxes do not agree.
             CheckFailed: something was not delivered, or evidence does not hold.
+            Unavailable: a service went away; called again, it goes on.
         """
+        try:
+            return await self._tell()
+        except BusError as error:
+            if not isinstance(error, Unavailable):
+                editions.forget(self._file)  # what is wrong stays wrong: the next call begins anew
+            raise
+
+    async def _tell(self) -> dict[str, Any]:
         begun = time.monotonic()
         async with AsyncExitStack() as stack:
             inboxes = await stack.enter_async_context(Inboxes(self._profiles, self._edition))
@@ -83,14 +87,12 @@ class Run:
                 delivered = await inboxes.all_of(stage.owed)
             finally:
                 self.published = stage.tally.total()
-            survey = script.event_id("survey")
             report = script.event_id("report-fernpost")
             self._opened(inboxes, report)
-            refused = [one.outcome.index for one in stage.refused if one.outcome.index is not None]
-            found = await ask(self._dsn, report=report, refused=refused, last=stage.last)
-        self._telling.title(f"{self._auditor} asks the ledger", "It answers from what was committed before anyone heard.")
+            found = await ask(self._dsn, report=report, refused=stage.refusals, last=stage.last)
+        self._telling.title(f"{self._auditor} asks", "The ledger answers from what was committed before anyone heard.")
         self._telling.answers(found)
-        numbers = await self._survey(survey, inboxes)
+        numbers = await self._survey(script.event_id("survey"), inboxes)
         evidence = await self._prove(script)
         editions.forget(self._file)
         counts = self._summary(stage, found, delivered, time.monotonic() - begun)
@@ -162,7 +164,7 @@ class Run:
 
     async def _prove(self, script: Script) -> Path:
         """Prove answers and have them checked where nothing can be reached."""
-        self._telling.title("The proof", "Nobody needs to believe the ledger: one answer, checked with nothing but files.")
+        self._telling.title("The proof", "Nobody needs to believe the ledger: answers, checked with files alone.")
         folder = self._home / "demo" / self._edition.version
         events = [script.event_id(name) for name in PROVED]
         files = await prove(self._facts, self._home / "publisher", folder, events)
@@ -196,10 +198,10 @@ def _summed(many: str, inbox: Tally) -> list[str]:
             f"{inbox.known_victim:,} likenesses of a known victim, {inbox.public_figure:,} de-aged public figures",
         ]
     if many == "assessments":
+        overruled = f"people raised the machine's rank {inbox.raised:,} times, lowered it {inbox.lowered:,}"
         return [
             f"{inbox.found:,} ranked; {inbox.set_aside:,} set aside, {inbox.selected:,} held against the law:",
-            f"{inbox.criminal:,} criminal; people raised the machine's rank {inbox.raised:,} times,"
-            f" lowered it {inbox.lowered:,}",
+            f"{inbox.criminal:,} criminal; {overruled}",
         ]
     return [f"{inbox.listed:,} entries, each for seven readers"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +19,8 @@ from bus.adapters.intake import Intake
 from bus.adapters.source import Source
 from bus.demo.items import ASSESSOR, CLEARING, LIST_READERS, SERVICES, Items
 from bus.demo.lines import Line, Row, Script
-from bus.errors import SandboxError
+from bus.demo.story import MISTAKES
+from bus.errors import BusError, SandboxError
 from bus.events.clock import Clock, SystemClock
 from bus.events.ids import parse_uuid
 from bus.partner import Draft, Journal, Outcome, Profile, Publisher
@@ -49,8 +50,7 @@ class Stage:
     Attributes:
         tally: how many events had each outcome.
         owed: how many records each organisation's inbox must hold of what stands.
-        pages: the events of real pages that were accepted now.
-        refused: the lines that the hub refused, with their outcomes.
+        refusals: the entries of what the hub refused.
         last: by lane, the highest index that was given.
     """
 
@@ -63,9 +63,7 @@ class Stage:
         self._stack = AsyncExitStack()
         self.tally: Counter[str] = Counter()
         self.owed: Counter[str] = Counter()
-        self.pages: list[bytes] = []
-        self.refused: list[Said] = []
-        self.outcomes: dict[str, Outcome] = {}
+        self.refusals: list[int] = []
         self.last: dict[str, int] = {}
         self.left_out: Counter[str] = Counter()
 
@@ -89,13 +87,17 @@ class Stage:
     # -- rows ----------------------------------------------------------------------------------------------------
 
     async def play(self, row: Row) -> list[Said]:
-        """Say the lines of a row, once their issuers have heard what they answer."""
+        """Say the lines of a row, once their issuers have heard what they answer.
+
+        Raises:
+            BusError: the hub refused one that is no mistake, or took one that is.
+        """
         await asyncio.gather(*(self._wait(line) for line in row.lines))
         speaking: dict[str, list[Line]] = {}
         for line in row.lines:
             speaking.setdefault(line.issuer, []).append(line)
         said = await asyncio.gather(*(self._say(org, lines) for org, lines in speaking.items()))
-        return [one for some in said for one in some]
+        return [_expected(one) for some in said for one in some]
 
     async def _wait(self, line: Line) -> None:
         for name in filter(None, (line.about, *line.after, *line.causes)):
@@ -111,19 +113,16 @@ class Stage:
         async for outcome in self._publishers[org].publish_many(drafts):
             one = Said(by_id[outcome.event_id], outcome)
             self._note(outcome, one.line.to)
-            self.outcomes[one.line.name] = outcome
             said.append(one)
-            if not outcome.stands:
-                self.refused.append(one)
+            if not outcome.stands and outcome.index is not None:
+                self.refusals.append(outcome.index)
         return sorted(said, key=lambda one: one.outcome.index or 0)
 
     # -- many ----------------------------------------------------------------------------------------------------
 
     async def hits(self, tick: Tick) -> None:
         """All services publish their hits, side by side."""
-        await asyncio.gather(
-            *(self._many(org, self._items.hits(org), (ASSESSOR, CLEARING), tick) for org in SERVICES)
-        )
+        await asyncio.gather(*(self._many(org, self._items.hits(org), (ASSESSOR, CLEARING), tick) for org in SERVICES))
 
     async def assessments(self, tick: Tick) -> None:
         """The analysts publish their verdicts."""
@@ -133,12 +132,12 @@ class Stage:
         """What is criminal goes on the list."""
         await self._many(ASSESSOR, self._items.listings(), LIST_READERS, tick)
 
-    async def _many(
-        self, org: str, events: Iterable[dict[str, Any]], to: Sequence[str] | None, tick: Tick
-    ) -> None:
+    async def _many(self, org: str, events: Iterable[dict[str, Any]], to: Sequence[str] | None, tick: Tick) -> None:
         """Publish many events, none of which is kept here."""
         drafts = (_draft(parse_uuid(event["header"]["event_id"]), event) for event in events)
         async for outcome in self._publishers[org].publish_many(drafts):
+            if not outcome.stands:
+                raise BusError(f"one of {org}'s events was not to be {', '.join(outcome.reasons) or outcome.outcome}")
             self._note(outcome, to or self._hearers(outcome.event_id))
             tick(1)
 
@@ -175,8 +174,6 @@ class Stage:
             intake.check(source)
             async for outcome in publisher.publish_many(intake.ready(source)):
                 self.tally[outcome.outcome] += 1
-                if outcome.outcome == "accepted":
-                    self.pages.append(outcome.event_id)
                 yield outcome
 
     def _leave_out(self, notice: Notice) -> None:
@@ -188,9 +185,17 @@ def _draft(event_id: bytes, event: dict[str, Any]) -> Draft:
     return Draft(event, content=sha256(event_id).digest())
 
 
-def speakers(lines: Iterator[Line]) -> list[str]:
-    """Everybody who says something."""
-    return sorted({CLEARING, ASSESSOR, *SERVICES, *(line.issuer for line in lines)})
+def _expected(said: Said) -> Said:
+    """It came as the story has it.
+
+    Raises:
+        BusError: it did not.
+    """
+    line, outcome = said.line, said.outcome
+    if outcome.stands == (line.name in MISTAKES):
+        became = ", ".join(outcome.reasons) or outcome.outcome
+        raise BusError(f"{line.issuer}'s {line.type} {line.step} was not to be {became}")
+    return said
 
 
 def profile(home: Path, organisations: Mapping[str, Any], org: str) -> Profile:
@@ -212,4 +217,3 @@ HITS, ASSESSMENTS, LISTINGS = "hits", "assessments", "listings"
 def player(stage: Stage, many: str) -> Callable[[Tick], Awaitable[None]]:
     """What publishes the many events of an act."""
     return {HITS: stage.hits, ASSESSMENTS: stage.assessments, LISTINGS: stage.listings}[many]
-

@@ -29,7 +29,7 @@ def story(counts: Counts) -> list[Act]:
     return [
         Act(title="A pledge", why="What was promised in public can be looked up later, clause by clause.",
             rows=_pledge()),
-        Act(title="A survey and a warning", why="A hotline says what it counted. This run will count again.",
+        Act(title="A survey and a warning", why=_worked(counts),
             rows=_survey(counts)),
         Act(title="Hits come in", why="Services meet the forum's images by fingerprint; nobody looks.", many="hits",
             rows=_hit()),
@@ -57,7 +57,7 @@ def _pledge() -> list[Row]:
         )
         for org in SERVICES
     ]  # fmt: skip
-    return [Row(says="sign clause 2.1: find, report, tell", lines=signed)]
+    return [Row(says="sign clause 2.1: find, then report", lines=signed)]
 
 
 def _survey(counts: Counts) -> list[Row]:
@@ -78,11 +78,15 @@ def _survey(counts: Counts) -> list[Row]:
         name="advisory", issuer=ASSESSOR, type="Advisory", step="published", to=told, causes=["survey"],
         body={"topics": ["de_ageing", "genai_csam", "model_abuse"], "publication": "advisory-2023-10"},
     )  # fmt: skip
-    hours = f"{counts.minutes / 60:,.1f}"
     return [
-        Row(says=f"{proportions.ANALYSTS} analysts, {hours} hours: see the end", lines=[survey]),
+        Row(says=f"{counts.found:,} found, {counts.criminal:,} criminal", lines=[survey]),
         Row(says="models trained on real victims", lines=[advisory]),
     ]
+
+
+def _worked(counts: Counts) -> str:
+    hours = f"{counts.minutes / 60:,.1f}"
+    return f"{proportions.ANALYSTS} analysts counted for {hours} hours. The end of this run counts again."
 
 
 def _hit() -> list[Row]:
@@ -126,7 +130,8 @@ def _listings() -> list[Row]:
     )  # fmt: skip
     found = Line(
         name="found", issuer="tidewave", type="HashHit", step="detected", to=[CLEARING, ASSESSOR], after=["listing"],
-        body={"source": {"list_id": ISLES_LIST, "list_entry": entry}, "match": {"kind": "exact", "algorithm": "SHA256"}},
+        body={"source": {"list_id": ISLES_LIST, "list_entry": entry},
+              "match": {"kind": "exact", "algorithm": "SHA256"}},
     )  # fmt: skip
     readers = sorted({*LIST_READERS, ASSESSOR} - {"hotline-north"})
     wrong = Line(

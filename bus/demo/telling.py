@@ -51,14 +51,14 @@ class Telling:
     def row(self, row: Row, said: Sequence[Said]) -> None:
         """A row and its receipts: where its first event stands."""
         first = said[0].outcome
-        line = Text(f"{f'#{min(map(_place, said))}':>9} ", style="dim")
-        line.append(f"{row.who:<17}", style="bold")
+        line = Text(f"{f'#{min(map(_place, said))}':>8} ", style="dim")
+        line.append(f"{row.who:<16}", style="bold")
         line.append(f"{row.type:<21}")
         line.append(row.says, style=_COLOURS[first.outcome])
         self._print(line)
         for one in said:
             if not one.outcome.stands:
-                self._print(f"{'':27}refused: {_why(one.outcome.reasons)}", "yellow")
+                self._print(f"{'':25}refused: {_why(one.outcome.reasons)}", "yellow")
 
     @contextmanager
     def many(self, what: str, total: int) -> Generator[Callable[[int], None]]:
@@ -154,7 +154,9 @@ class Telling:
         after = f"after the checkpoint of {event['after']['size']:,} entries, " if event["after"] else ""
         before = event["before"]
         self.note(f"  {after}before that of {before['size']:,},")
-        self.note(f"  which {len(before['cosigned'])} witnesses cosigned; {holds} checks hold{f'; {other}' if other else ''}")
+        self.note(
+            f"  which {len(before['cosigned'])} witnesses cosigned; {holds} checks hold{f'; {other}' if other else ''}"
+        )
 
     def last(self, counts: Mapping[str, Any]) -> None:
         """The last lines: the counts."""

@@ -8,6 +8,7 @@
     .bus/kafka  .bus/postgres    their settings, passwords and data
     .bus/hub                     hub.toml, keys.json, password, policy.toml, governance-*.json
     .bus/organisations/<org>     profile.toml, keys.json, recovery.json, password
+    .bus/demo                    evidence that the demonstration proved; where it goes on, if it was interrupted
     .bus/journal  .bus/logs      publishers' journals; <role>.log
 """
 
@@ -28,7 +29,9 @@ from msgspec import Struct
 
 from bus.errors import SandboxError
 
-_FOLDERS = ("kafka", "postgres", "hub", "publisher", "witnesses", "organisations", "journal", "logs", "jars", "tmp")
+_FOLDERS = (
+    "kafka", "postgres", "hub", "publisher", "witnesses", "organisations", "journal", "logs", "demo", "jars", "tmp",
+)  # fmt: skip
 _FILES = ("sandbox.json", "lock")
 _NEIGHBOURS = ("witness",)
 """What other commands keep in the state folder by default: left alone, never erased."""

@@ -1,4 +1,4 @@
-"""The commands of the README on a real hub: publish, consume, audit, demo; counted from outside."""
+"""The commands of the README on a real hub: publish, consume, audit; counted from outside."""
 
 from __future__ import annotations
 
@@ -296,33 +296,3 @@ async def test_an_interrupted_publication_is_completed_by_the_next(bus: Shell) -
         ids,
     )
     assert [row["n"] for row in counts] == [1] * 3000
-
-
-async def test_the_demonstration_counts_what_is_there(bus: Shell) -> None:
-    """On a sandbox that is up: its counts agree with SQL, a second run repeats the pages, and it is left up."""
-    for repeated in (0, 8):
-        [before] = await bus.sql("SELECT size FROM ledger.head")
-        ended = await bus("demo", "-o", "json")
-        assert ended.code == 0, ended.err
-        counts = ended.value
-        assert list(counts) == [
-            "published", "accepted", "repeated", "refused", "delivered", "ledger_size", "root", "seconds",
-        ]  # fmt: skip
-        assert counts["published"] == counts["accepted"] + counts["repeated"] + counts["refused"]
-        assert counts["repeated"] == repeated
-        [head] = await bus.sql("SELECT size, root FROM ledger.head")
-        assert (counts["ledger_size"], counts["root"]) == (head["size"], head["root"].hex())
-        assert head["size"] - before["size"] == counts["published"]
-        rows = await bus.sql(
-            "SELECT outcome, count(*) AS n FROM ledger.entry WHERE index >= $1 GROUP BY 1 ORDER BY 1", before["size"]
-        )
-        found = {row["outcome"]: row["n"] for row in rows}
-        assert found == {
-            code: counts[name] for code, name in ((1, "accepted"), (2, "repeated"), (3, "refused")) if counts[name]
-        }
-    assert {process["role"] for process in bus.sandbox.status()["processes"]} >= {
-        "kafka",
-        "postgres",
-        "notary",
-        "courier",
-    }
