@@ -2,6 +2,7 @@
 
 What an event rests on in the directory: entry 0, the admission of its issuer, the registration of the key that it
 is signed with, and what was recorded of that key since; and the admission of each recipient, which names its nation.
+Suspensions of those organisations before it, and the agreements that it addressed, as they stood.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import msgspec
 
 from bus.errors import LedgerError
 from bus.events import codec, registry
+from bus.events.names import is_agreement
+from bus.events.registry import SchemaInfo
 from bus.evidence.exhibit import Earlier, Evidence, Exhibit, digest_name
 from bus.paths import schemas_dir
 from bus.tlog.leaf import Leaf
@@ -44,6 +47,8 @@ class DirectoryEvent(msgspec.Struct, frozen=True):
     type: str
     org: str | None
     key_id: bytes | None
+    agreement: str | None = None
+    members: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, index: int, schema_id: int, header: bytes, body: bytes) -> DirectoryEvent:
@@ -57,7 +62,8 @@ class DirectoryEvent(msgspec.Struct, frozen=True):
         if info is None:
             raise LedgerError(f"entry {index} has schema {schema_id}, which this program does not know")
         found = codec.decode(codec.assemble(info, header, body, b"\x00")).body
-        return cls(index, info.name, getattr(found, "org", None), getattr(found, "key_id", None))
+        org, key_id, agreement = (getattr(found, name, None) for name in ("org", "key_id", "agreement"))
+        return cls(index, info.name, org, key_id, agreement, tuple(getattr(found, "members", ())))
 
 
 def rests_on(kept: Kept, directory: Sequence[DirectoryEvent], size: int) -> list[int]:
@@ -69,10 +75,31 @@ def rests_on(kept: Kept, directory: Sequence[DirectoryEvent], size: int) -> list
         size: of the checkpoint: what stands behind it cannot be proved under it.
     """
     key_id = BusSignature.decode(kept.signature).batch.key_id
+    agreements = _agreements(kept, directory)
     orgs = {one.org for one in codec.decode_decision(kept.decision).recipients} | {_issuer(kept)}
+    orgs.update(*(one.members for one in agreements))
     admissions = [one.index for one in directory if one.type == "OrganisationAdmitted" and one.org in orgs]
+    suspensions = [
+        one.index
+        for one in directory
+        if one.type == "OrganisationSuspended" and one.org in orgs and one.index < kept.index
+    ]
     of_key = [one.index for one in directory if one.key_id == key_id]
-    return sorted({index for index in (OPENING, *admissions, *of_key) if index < size})
+    of_agreements = [one.index for one in agreements]
+    found = {OPENING, *admissions, *suspensions, *of_key, *of_agreements}
+    return sorted(index for index in found if index < size)
+
+
+def _agreements(kept: Kept, directory: Sequence[DirectoryEvent]) -> list[DirectoryEvent]:
+    """The agreements that an event addressed, as they stood: each one's last conclusion, and its end if that came."""
+    info = _info_of(kept)
+    named = [member for member in codec.decode_header(info, kept.header).audience if is_agreement(member)]
+    found: list[DirectoryEvent] = []
+    for agreement in named:
+        before = [one for one in directory if one.agreement == agreement and one.index < kept.index]
+        last = max((n for n, one in enumerate(before) if one.type == "AgreementConcluded"), default=len(before))
+        found += before[last:]
+    return found
 
 
 def build(
@@ -112,12 +139,16 @@ def _issuer(kept: Kept) -> str:
 
 
 def _schema_of(kept: Kept) -> bytes:
+    return (schemas_dir() / "released" / _info_of(kept).path).read_bytes()
+
+
+def _info_of(kept: Kept) -> SchemaInfo:
     info = registry.by_fingerprint(Leaf.decode(kept.leaf).fingerprint)
     if info is None:
         raise LedgerError(
             f"entry {kept.index} has a schema that this program does not know", hint="Upgrade, and prove again."
         )
-    return (schemas_dir() / "released" / info.path).read_bytes()
+    return info
 
 
 def kept_of(row: Mapping[str, Any]) -> Kept:

@@ -11,6 +11,7 @@ from typing import Final
 from bus.errors import CheckFailed, Malformed
 from bus.events.clock import format_us
 from bus.events.ids import dashed
+from bus.events.names import is_agreement
 from bus.evidence import words
 from bus.evidence.entry import Entry, examine
 from bus.evidence.exhibit import Evidence
@@ -18,10 +19,15 @@ from bus.evidence.report import Check, Facts, Recipient, Report
 from bus.tlog.note import Note
 from bus.tlog.policy import Judgement, Policy
 from bus.tlog.tree import verify_consistency
-from bus.trust.directory import HUB, Directory, KeyEntry
+from bus.trust.directory import HUB, Directory
 
 TOLERANCE_US: Final = 60_000_000
 """How far an entry's time may be on the wrong side of a witness's."""
+RESTS_ON: Final = frozenset((
+    "LogOpened", "OrganisationAdmitted", "OrganisationSuspended", "KeyRegistered", "KeyRevoked", "AgreementConcluded",
+    "AgreementEnded",
+))  # fmt: skip
+"""What of the directory belongs into evidence; anything else would only be there to confuse."""
 
 
 def verify(data: bytes, policy: Policy, *, file: str = "") -> Report:
@@ -52,6 +58,8 @@ class _Case:
         self.checkpoint = evidence.event.proof.checkpoint
         self.checks: list[Check] = [Check("file", "holds", "The file is evidence in its one form.")]
         self.directory = Directory()
+        self.steps: list[tuple[int, Directory]] = []
+        self.revocations: dict[bytes, tuple[int, int | None]] = {}
         self.after: Judgement | None = None
 
     def report(self, file: str) -> Report:
@@ -60,6 +68,7 @@ class _Case:
         entry, found = examine(self.evidence.event, self.evidence.schema, self.checkpoint.origin)
         self.checks += found
         self._directory(entry.exhibit.index)
+        self._agreements(entry)
         self._issuer(entry)
         self._earlier(entry)
         self._time(entry, judgement)
@@ -111,6 +120,9 @@ class _Case:
                 assert entry.info is not None
                 assert entry.header is not None
                 self.directory = self.directory.apply(entry.info, entry.header, entry.body, exhibit.index)
+                self.steps.append((exhibit.index, self.directory))
+                if entry.info.name == "KeyRevoked":
+                    self.revocations[entry.body.key_id] = (exhibit.index, entry.body.compromised_since)
 
     def _of_the_hub(self, entry: Entry) -> str | None:
         """Why an entry may not change the directory; None if it may."""
@@ -118,8 +130,8 @@ class _Case:
         assert info is not None
         assert header is not None
         assert signature is not None
-        if not info.directory or header.issuer != HUB:
-            return "It is no event of the directory issued by the hub."
+        if info.name not in RESTS_ON or header.issuer != HUB:
+            return "It is no event of the directory issued by the hub, or none that an event rests on."
         if (self.directory.origin is None) != (info.name == "LogOpened" and entry.exhibit.index == 0):
             return "The directory does not begin with entry 0, which opens the log."
         conflict = self.directory.conflict(info, entry.body)
@@ -142,11 +154,12 @@ class _Case:
             return
         known = self._directory_at(index)
         organisation = known.organisation(header.issuer)
+        suspended = organisation is not None and organisation.suspended
         self._say(
             "issuer",
-            organisation is not None,
+            organisation is not None and not suspended,
             f"{header.issuer} had been admitted when the event was recorded.",
-            f"That {header.issuer} had been admitted is not shown.",
+            f"{header.issuer} was suspended." if suspended else f"That {header.issuer} had been admitted is not shown.",
         )
         key = known.signing_key(signature.batch.key_id)
         ours = key is not None and key.org == header.issuer and key.is_valid(entry.leaf.time_us)
@@ -162,28 +175,47 @@ class _Case:
             f"{header.issuer} signed the event with that key.",
             "The signature on the event does not hold.",
         )
-        self._revocation(key)
+        self._revocation(signature.batch.key_id, entry)
 
     def _directory_at(self, index: int) -> Directory:
-        """The directory as of before an entry, of what was found true."""
-        known = self.directory
-        keys = {key_id: key for key_id, key in known.keys.items() if _stood(key, index)}
-        organisations = {
-            org: found
-            for org, found in known.organisations.items()
-            if found.admitted_index < index or (org == HUB and found.admitted_index == index == 0)
-        }
-        return Directory(known.origin, known.hub_key, known.governance, organisations, keys)
+        """The directory as of before an entry, of what was found true; entry 0 is checked with what it says itself."""
+        return next((known for at, known in reversed(self.steps) if at < index or at == index == 0), Directory())
 
-    def _revocation(self, key: KeyEntry | None) -> None:
-        if key is not None and key.revoked:
-            self.checks.append(Check("revocation", "false", "The signing key was revoked."))
+    def _agreements(self, entry: Entry) -> None:
+        """Where an agreement was addressed, its members stand in the directory, if that is shown."""
+        header, decision, index = entry.header, entry.decision, entry.exhibit.index
+        place = next((n for n, check in enumerate(self.checks) if check.name == "audience"), None)
+        if header is None or decision is None or place is None or not any(map(is_agreement, header.audience)):
             return
-        text = (
-            f"No revocation shown: this evidence cannot rule out that the key was revoked, among the first"
-            f" {self.checkpoint.size} entries or later."
+        known = self._directory_at(index)
+        circles = [known.agreement(one, entry.leaf.time_us) for one in header.audience if is_agreement(one)]
+        if not all(circles):
+            return
+        meant = {one for one in header.audience if not is_agreement(one)}
+        meant.update(*(circle.members for circle in circles if circle is not None))
+        holds = {one.org for one in decision.recipients} == meant - {header.issuer}
+        self._say(
+            "audience",
+            holds,
+            "Those are whom the issuer addressed: the members of the agreement as of then.",
+            "Those are not whom the issuer addressed: the agreement had other members.",
         )
-        self.checks.append(Check("revocation", "not shown", text))
+        self.checks[place] = self.checks.pop()
+
+    def _revocation(self, key_id: bytes, entry: Entry) -> None:
+        found = self.revocations.get(key_id)
+        if found is None:
+            text = (
+                f"No revocation shown: this evidence cannot rule out that the key was revoked, among the first"
+                f" {self.checkpoint.size} entries or later."
+            )
+            self.checks.append(Check("revocation", "not shown", text))
+            return
+        index, since_us = found
+        lost = since_us is not None and since_us <= entry.leaf.time_us
+        before = lost or index < entry.exhibit.index
+        text = words.revoked(index, since_us if lost or not before else None, before=before)
+        self.checks.append(Check("revocation", "false" if before else "not shown", text))
 
     # --- time ------------------------------------------------------------------------------------------------
 
@@ -266,7 +298,3 @@ def _judged(policy: Policy, note: Note) -> tuple[Judgement | None, str]:
         return None, error.message
     except Malformed:
         return None, "it is no checkpoint"
-
-
-def _stood(key: KeyEntry, index: int) -> bool:
-    return key.registered_index < index or (key.registered_index == index == 0)

@@ -24,7 +24,32 @@ def tells(entry: Entry, before: int) -> str:
         return f"Entry {index}, {when}: the hub admitted {body.org} ({body.name}) of {body.nation}."
     if info.name == "KeyRegistered":
         return f"Entry {index}, {when}: the hub registered a {body.use} key of {body.org}, whose holder proved it."
+    if info.name == "KeyRevoked":
+        since = (
+            "" if body.compromised_since is None else f", which others may have had since {_at(body.compromised_since)}"
+        )
+        return f"Entry {index}, {when}: the hub revoked the signing key{since}."
+    if info.name == "OrganisationSuspended" and entry.header is not None:
+        return f"Entry {index}, {when}: {body.org} was {entry.header.step}."
+    if info.name == "AgreementConcluded":
+        return f"Entry {index}, {when}: {', '.join(body.members)} concluded {body.agreement}."
+    if info.name == "AgreementEnded":
+        return f"Entry {index}, {when}: {body.agreement} ended."
     return f"Entry {index}, {when}: the hub recorded {info.name}."
+
+
+def revoked(index: int, since_us: int | None, *, before: bool) -> str:
+    """What a revocation means for an event; ``before``: it, or the loss of the key, came before the event."""
+    if since_us is not None and before:
+        return f"Entry {index} revoked the signing key: others may have had it since {_at(since_us)}, before the event."
+    if before:
+        return f"Entry {index} revoked the signing key before the event was recorded."
+    told = "" if since_us is None else f", as others may have had it since {_at(since_us)}"
+    return f"Entry {index} revoked the signing key{told}: after the event was recorded, for which the key still stood."
+
+
+def _at(time_us: int) -> str:
+    return format_us(time_us) if 0 <= time_us < _YEAR_10000_S * 1_000_000 else f"{time_us} µs after 1970"
 
 
 def who(cosigned: Iterable[Cosigned]) -> str:

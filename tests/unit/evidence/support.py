@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from bus.events import registry
 from bus.evidence.build import DirectoryEvent, Kept, build, rests_on
 from bus.evidence.exhibit import Evidence
 from bus.evidence.published import Published
@@ -25,7 +27,7 @@ POLICY_TEXT = "".join((
     "group two 2 north south west\nquorum two\n",
 ))  # fmt: skip
 POLICY = Policy.parse(POLICY_TEXT.encode())
-DIRECTORY_TYPES = (10, 11, 12)
+DIRECTORY_TYPES = frozenset(info.id for info in registry.all_schemas() if info.directory)
 
 
 def now_s() -> int:
@@ -64,6 +66,19 @@ class Ledger:
         self._take()
         assert self.size == first + count
         return list(range(first, self.size))
+
+    def record(self, type_name: str, body: dict[str, Any] | None = None, *, step: str | None = None) -> int:
+        """Let the hub record an event of the directory, the example if no body is given; its index."""
+        event = self.world.forge.event("hub", ("hub",), type_name, step=step)
+        event["body"] = event["body"] if body is None else body
+        return self.say_this("hub", event)
+
+    def say_this(self, issuer: str, event: dict[str, Any]) -> int:
+        """Publish one event; its index."""
+        built = self.world.sequence([self.world.forge.record(issuer, event)])
+        self._take()
+        assert self.size - 1 in self.kept, [item.reasons for items in built.items.values() for item in items]
+        return self.size - 1
 
     def publish(self, *keys: NoteKey, time_s: int | None = None, log: NoteKey = LOG) -> int:
         """Write tiles and a checkpoint, cosigned by two witnesses unless said otherwise; its size."""
