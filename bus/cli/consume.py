@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from bus.cli.who import profile_of
 
 if TYPE_CHECKING:
     from bus.partner import Delivery, LogAlarm, Profile, Publisher
+    from bus.partner.recalls import Recalled
 
 ACKS = ("none", "fetched")
 CHECK_FAILED = 3
@@ -35,27 +36,31 @@ bus consume --as ORG --follow --ack fetched
 @option("--from-start", is_flag=True, help="All that the inbox still has; what was consumed stays as it is.")
 @option("--ack", type=click.Choice(ACKS), default=ACKS[0], show_default=True,
         help="Tell each issuer that its event was fetched.")  # fmt: skip
+@option("--show-recalled", is_flag=True, help="Print the content of what was recalled too.")
 @option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after so many.")
-def consume(as_org: str | None, follow: bool, from_start: bool, ack: str, limit: int | None) -> int:
+def consume(
+    as_org: str | None, follow: bool, from_start: bool, ack: str, show_recalled: bool, limit: int | None
+) -> int:
     """Print what is addressed to an organisation, as NDJSON; the urgent lane first.
 
     What was printed does not come again, unless --from-start is given. Each record's signature, ledger entry and
     number are checked, and that the published log has it, where the profile says where that is: exit code 3 if one
-    does not hold or a number is missing.
+    does not hold or a number is missing. What was recalled before it was printed comes without its content.
     """
     from bus.cli.runtime import run
 
-    return run(_consume(profile_of(as_org), follow=follow, from_start=from_start, ack=ack, limit=limit))
+    how = {"follow": follow, "from_start": from_start, "show_recalled": show_recalled}
+    return run(_consume(profile_of(as_org), how, ack=ack, limit=limit))
 
 
-async def _consume(profile: Profile, *, follow: bool, from_start: bool, ack: str, limit: int | None) -> int:
+async def _consume(profile: Profile, how: Mapping[str, bool], *, ack: str, limit: int | None) -> int:
     from bus.partner import Subscriber
 
     count = wrong = 0
     async with AsyncExitStack() as stack:
         acks = await stack.enter_async_context(_acknowledging(profile, ack))
         subscriber = await stack.enter_async_context(
-            Subscriber(profile, from_start=from_start, follow=follow, on_alarm=_log_alarm)
+            Subscriber(profile, on_alarm=_log_alarm, **how)
         )
         async for delivery in subscriber:
             print_json(line(delivery))
@@ -84,7 +89,24 @@ def line(delivery: Delivery) -> dict[str, Any]:
         "time": None if leaf is None else format_us(leaf.time_us),
         "status": delivery.status,
         "problem": delivery.problem,
+        **({} if delivery.recalled is None else {"recalled": _recall(delivery.recalled)}),
+        **({} if delivery.recalls is None else {"recalls": _recall(delivery.recalls)}),
         **(delivery.event or {}),
+    }
+
+
+def _recall(recalled: Recalled) -> dict[str, Any]:
+    """A recall in short: what was recalled, by which event, why, what is asked, and whether it was handed out here."""
+    from bus.events.ids import dashed
+
+    return {
+        "event_id": dashed(recalled.event_id),
+        "recall_id": dashed(recalled.recall_id),
+        "index": recalled.index,
+        "issuer": recalled.issuer,
+        "reason": recalled.reason,
+        "do": list(recalled.do),
+        "handed_out": recalled.handed_out,
     }
 
 
@@ -95,9 +117,27 @@ def _alarm(delivery: Delivery) -> bool:
         say(f"ALARM: {delivery.missing} deliveries are missing before {place}", colour="red")
     if delivery.status == "invalid":
         say(f"ALARM: {place} does not hold: {delivery.problem}", colour="red")
+    _tell_recall(delivery, place)
     if delivery.status == "needs-upgrade":
         say(f"{place} needs a newer version of safeguard-bus", colour="yellow")
     return bool(delivery.missing) or delivery.status == "invalid"
+
+
+def _tell_recall(delivery: Delivery, place: str) -> None:
+    """Say of a recall what it asks for, loudly where its target was used before; and what is left out because of one."""
+    if delivery.recalled is not None:
+        say(f"{place} was recalled by {delivery.recalled.issuer} ({delivery.recalled.reason})", colour="yellow")
+    told = delivery.recalls
+    if told is not None:
+        what = f"{told.issuer} recalls event {_dashed(told.event_id)} ({told.reason})"
+        before = ", which was handed out here before" if told.handed_out else ""
+        say(f"RECALL: {what}{before}: {', '.join(told.do)}", colour="red" if told.handed_out else "yellow")
+
+
+def _dashed(event_id: bytes) -> str:
+    from bus.events.ids import dashed
+
+    return dashed(event_id)
 
 
 def _log_alarm(alarm: LogAlarm) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bus.errors import Malformed
 from bus.events.codec import Decoded, decode_plaintext
 from bus.events.jsonform import to_json
 from bus.partner.inbox import FRAMING, UNKNOWN_SCHEMA, Checked
+from bus.partner.recalls import RECALL, Recalled
 from bus.tlog.leaf import Leaf
 from bus.trust.keys import KeyRing
 from bus.trust.sealing import unseal
 
-Status = Literal["ok", "withheld", "needs-upgrade", "invalid"]
+Status = Literal["ok", "recalled", "withheld", "needs-upgrade", "invalid"]
 
 NOT_SEALED_TO_US = "not-sealed-to-us"
 
@@ -37,14 +38,18 @@ class Delivery(Struct, frozen=True):
         seq: its gapless number in this inbox, from 0; None if the record is too broken to say.
         lane: bulk or urgent.
         status: ``ok``: signed, recorded, opened and well-formed. ``withheld``: the hub no longer gives the content;
-            ``problem`` is its reason. ``needs-upgrade``: signed and recorded, of a schema that this version does
+            ``problem`` is its reason. ``recalled``: it was recalled before it was handed out; ``problem`` is the
+            recall's reason, and its content is left out unless the subscriber shows it. ``needs-upgrade``: signed and recorded, of a schema that this version does
             not know; ``value`` keeps it. ``invalid``: something does not hold; ``problem`` is a code.
         missing: how many numbers before this one did not come: more than 0 is an alarm.
         leaf: what the ledger's tree holds of it.
         value: the Kafka value, as signed.
         signature: the ``bus-signature`` header.
         decoded: header and body, where they could be read.
-        plaintext: what was sealed, as a struct.
+        plaintext: what was sealed, as a struct. Of a recall that does not name this organisation there is none:
+            ``problem`` is ``not-sealed-to-us``, and what is asked stands in the body.
+        recalled: the recall, where the status is ``recalled``.
+        recalls: of a recall: what it says, and whether its target was handed out here before.
     """
 
     index: int
@@ -59,6 +64,8 @@ class Delivery(Struct, frozen=True):
     decoded: Decoded | None
     plaintext: Any
     mark: Callable[[], Awaitable[None]]
+    recalled: Recalled | None = None
+    recalls: Recalled | None = None
 
     @property
     def event_id(self) -> bytes | None:
@@ -81,7 +88,17 @@ class Delivery(Struct, frozen=True):
         await self.mark()
 
 
-def open_checked(checked: Checked, keys: KeyRing, origin: str) -> Opened:
+def withdrawn(delivery: Delivery, recalled: Recalled, *, show: bool) -> Delivery:
+    """A delivery that was recalled before it was handed out: without its content, unless that is to be shown."""
+    if show:
+        return structs.replace(delivery, status="recalled", problem=recalled.reason, recalled=recalled)
+    return structs.replace(
+        delivery, status="recalled", problem=recalled.reason, recalled=recalled,
+        value=None, signature=None, decoded=None, plaintext=None,
+    )  # fmt: skip
+
+
+def open_checked(checked: Checked, keys: KeyRing, origin: str, organisation: str = "") -> Opened:
     """Open what was checked with one's own keys. Never raises: what does not fit is a problem of that record."""
     if checked.problem == UNKNOWN_SCHEMA:
         return Opened("needs-upgrade", problem=UNKNOWN_SCHEMA)
@@ -96,7 +113,9 @@ def open_checked(checked: Checked, keys: KeyRing, origin: str) -> Opened:
     try:
         plaintext = _plaintext(checked, decoded, keys, origin)
     except Malformed as error:
-        return Opened("invalid", decoded, problem=error.reason)
+        unnamed = decoded.info.name == RECALL and organisation not in decoded.header.audience
+        status = "ok" if unnamed and error.reason == NOT_SEALED_TO_US else "invalid"
+        return Opened(status, decoded, problem=error.reason)
     return Opened("ok", decoded, plaintext)
 
 

@@ -16,13 +16,14 @@ from bus.errors import Unavailable
 from bus.kafka.reader import OffsetLost
 from bus.kafka.records import Record
 from bus.partner.bookmark import Bookmark
-from bus.partner.delivery import Delivery, open_checked
+from bus.partner.delivery import Delivery, open_checked, withdrawn
 from bus.partner.inbox import UNKNOWN_KEY, Checked, Checker
 from bus.partner.journal import Journal
 from bus.partner.known import DirectoryReader
 from bus.partner.logmemory import Seen
 from bus.partner.logwatch import LogWatch
 from bus.partner.profile import Profile
+from bus.partner.recalls import Recalls, named_by
 from bus.partner.transport import Reads
 from bus.tlog.tree import leaf_hash
 from bus.trust.keys import KeyRing
@@ -49,13 +50,14 @@ class Opener:
         thread: Executor,
         watch: LogWatch | None = None,
     ) -> None:
-        self._origin = profile.origin
+        self._origin, self._organisation = profile.origin, profile.organisation
         self._keys = keys
         self._directory = directory
         self._journal = journal
         self._thread = thread
         self._watch = watch
         self._checker = Checker(profile.origin, profile.hub_key)
+        self._recalls = Recalls(journal)
 
     async def open(self, records: Sequence[Record], lane: str, mark: Mark) -> list[Delivery]:
         """The deliveries of records, in order.
@@ -70,19 +72,39 @@ class Opener:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._remember, found)
         return [self._delivery(one, lane, mark) for one in found]
 
+    async def hand_out(self, delivery: Delivery, *, show_recalled: bool) -> Delivery:
+        """A delivery as it is handed out now: without its content if it was recalled, and a recall with what it hits.
+
+        Raises:
+            Unavailable: the journal cannot be written.
+        """
+        decoded, recalls = delivery.decoded, self._recalls
+        if decoded is None or delivery.status != "ok" or not recalls.concern(decoded):
+            return delivery
+        run = partial(asyncio.get_running_loop().run_in_executor, self._thread)
+        told = recalls.told_by(decoded)
+        if told is not None:
+            return structs.replace(delivery, recalls=await run(recalls.reached, told))
+        recalled = recalls.of(decoded, self._directory.directory)
+        if recalled is None:
+            return delivery
+        log.warning("subscriber.recalled", lane=delivery.lane, seq=delivery.seq, reason=recalled.reason)
+        return withdrawn(delivery, await run(recalls.suppressed, recalled), show=show_recalled)
+
     def _remember(self, found: Sequence[Checked]) -> None:
         """Keep what later events may be about, and what the published log must have, in one transaction."""
-        headers = [one.decoded.header for one in found if one.decoded is not None]
+        named = [subject for one in found if one.decoded is not None for subject in named_by(one.decoded)]
         leaves = [one.arrival for one in found if one.arrival is not None] if self._watch is not None else []
-        if not headers and not leaves:
+        if not named and not leaves:
             return
         with self._journal.batch():
-            self._journal.remember([(header.event_id, header.thread, header.lane) for header in headers])
+            self._journal.remember(named)
+            self._recalls.note(found)
             if self._watch is not None:
                 self._watch.note([Seen(one.index, leaf_hash(one.leaf.encode())) for one in leaves])
 
     def _delivery(self, checked: Checked, lane: str, mark: Mark) -> Delivery:
-        opened = open_checked(checked, self._keys, self._origin)
+        opened = open_checked(checked, self._keys, self._origin, self._organisation)
         arrival = checked.arrival
         return Delivery(
             index=-1 if arrival is None else arrival.index,

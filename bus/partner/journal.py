@@ -14,6 +14,7 @@ done       delivery handled ahead of an earlier one that is not, per consumer gr
 log_leaf   entry delivered and not yet found in the published log (bus.partner.logmemory, as the next two)
 log_head   log: the newest checkpoint that was verified
 log_alarm  proof that the log does not hold, with the checkpoint that shows it
+recalled   recall that this organisation heard of, with what it asks (bus.partner.recalls)
 =========  ===================================================================================================
 """
 
@@ -31,7 +32,7 @@ from msgspec import Struct
 
 from bus.errors import IdConflict, Unavailable, UsageError
 
-VERSION = 2
+VERSION = 3
 BUSY_TIMEOUT_S = 30.0
 UNKNOWN = "unknown"
 STANDING = frozenset({"accepted", "repeated"})
@@ -65,7 +66,13 @@ CREATE TABLE log_alarm (
   note BLOB NOT NULL, time_us INTEGER NOT NULL, PRIMARY KEY (origin, kind, entry, hash)
 );
 """
-_SCHEMAS = (_FIRST, _SECOND)
+_THIRD = """
+CREATE TABLE recalled (
+  event_id BLOB NOT NULL, recall_id BLOB NOT NULL, entry INTEGER NOT NULL, issuer TEXT NOT NULL,
+  reason TEXT NOT NULL, asked TEXT NOT NULL, handed_out INTEGER, PRIMARY KEY (event_id, recall_id)
+) WITHOUT ROWID;
+"""
+_SCHEMAS = (_FIRST, _SECOND, _THIRD)
 
 _COLUMNS = "event_id, content, topic, thread, value, signature, outcome, entry, first_entry, reasons, time_us"
 _INSERT = "INSERT INTO event (event_id, content, topic, thread, value, signature) VALUES (?, ?, ?, ?, ?, ?)"

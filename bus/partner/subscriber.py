@@ -54,6 +54,7 @@ class Subscriber:
         transport: how to reach a broker; by default Kafka as the profile says.
         strict: raise CheckFailed instead of going on after an alarm of the log.
         on_alarm: told of each alarm of the log when it arises.
+        show_recalled: hand out the content of what was recalled too; its status is ``recalled`` either way.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Subscriber:
         transport: Transport | None = None,
         strict: bool = False,
         on_alarm: Callable[[LogAlarm], None] | None = None,
+        show_recalled: bool = False,
     ) -> None:
         if not lanes or set(lanes) - set(LANES) or len(set(lanes)) != len(lanes):
             raise UsageError(f"the lanes are {' and '.join(LANES)}, each at most once")
@@ -80,6 +82,8 @@ class Subscriber:
         self._transport = transport
         self._strict = strict
         self._on_alarm = on_alarm
+        self._show_recalled = show_recalled
+        self._opener: Opener | None = None
         self._watch: LogWatch | None = None
         self._stack = AsyncExitStack()
         self._lanes: list[InLane] = []
@@ -105,7 +109,7 @@ class Subscriber:
         thread = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="bus-journal"))
         directory = await stack.enter_async_context(DirectoryReader(profile, transport, client_id))
         self._watch = await self._watching(stack, journal, thread)
-        opener = Opener(profile, keys, directory, journal, thread, self._watch)
+        opener = self._opener = Opener(profile, keys, directory, journal, thread, self._watch)
         for name in self._names:
             topic = in_topic(profile.organisation, name)
             if self._from_start:
@@ -202,7 +206,8 @@ class Subscriber:
             self._stop_if_strict()
             delivery = next((found for lane in self._lanes if (found := lane.take()) is not None), None)
             if delivery is not None:
-                yield delivery
+                assert self._opener is not None
+                yield await self._opener.hand_out(delivery, show_recalled=self._show_recalled)
             elif self._error is not None:
                 raise self._error
             elif all(lane.ended for lane in self._lanes):

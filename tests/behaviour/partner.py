@@ -70,6 +70,16 @@ async def hear(
     return found
 
 
+async def until_there(place: Place, ids: Collection[bytes]) -> None:
+    """Wait until the receiver's inbox has these events; its place stays where it is."""
+    async with asyncio.timeout(30):
+        while True:
+            async with place.subscriber(place.receiver, from_start=True, follow=False) as subscriber:
+                found = [one.event_id async for one in subscriber]
+            if set(ids) <= set(found):
+                return
+
+
 class PartnerBehaviour:
     """Publishing and hearing."""
 
@@ -256,6 +266,52 @@ class PartnerBehaviour:
         async with place.publisher(place.receiver) as publisher:
             with pytest.raises(InvalidEvent, match=r"header\.about"):
                 await publisher.publish(answer)
+
+    async def recall(self, place: Place, publisher: Publisher, target: Outcome) -> Outcome:
+        """Recall an event, as its issuer, towards the receiver."""
+        event = place.event("Recall", issuer=place.sender, to=place.receiver)
+        header = {k: v for k, v in event["header"].items() if k not in {"thread", "lane", "about", "case"}}
+        event["header"] = {**header, "about": dashed(target.event_id)}
+        event["body"] |= {"reason": "error", "do": ["delete", "stop_using"]}
+        outcome = await publisher.publish(event)
+        assert outcome.outcome == "accepted", outcome.reasons
+        return outcome
+
+    async def test_what_was_recalled_meanwhile_comes_without_its_content(self, place: Place) -> None:
+        """Target and recall are in the inbox: the target is withheld with its number, and can be shown on demand."""
+        async with place.publisher(place.sender) as publisher:
+            target = await publisher.publish(place.event(issuer=place.sender, to=place.receiver))
+            recall = await self.recall(place, publisher, target)
+        both = [target.event_id, recall.event_id]
+        await until_there(place, both)
+        async with place.subscriber(place.receiver, from_start=True, follow=False, show_recalled=True) as subscriber:
+            shown, _ = [one async for one in subscriber if one.event_id in both]
+        async with place.subscriber(place.receiver) as subscriber:
+            first, second = await hear(subscriber, both)
+        assert (first.status, first.problem, first.event, first.value) == ("recalled", "error", None, None)
+        assert (first.seq, first.index, first.missing) == (shown.seq, target.index, 0)
+        assert first.recalled is not None
+        assert (first.recalled.recall_id, first.recalled.issuer) == (recall.event_id, place.sender)
+        assert (second.status, second.recalls, second.seq) == ("ok", first.recalled, (first.seq or 0) + 1)
+        assert second.recalls is not None
+        assert (second.recalls.do, second.recalls.handed_out) == (("delete", "stop_using"), False)
+        assert (shown.status, shown.event is not None, shown.plaintext is not None) == ("recalled", True, True)
+
+    async def test_a_recall_of_what_was_handed_out_says_so(self, place: Place) -> None:
+        """Who used it before is told; and who looks again gets it no more, for the journal remembers."""
+        async with place.publisher(place.sender) as publisher:
+            target = await publisher.publish(place.event(issuer=place.sender, to=place.receiver))
+            async with place.subscriber(place.receiver) as subscriber:
+                [before] = await hear(subscriber, [target.event_id])
+                recall = await self.recall(place, publisher, target)
+                [told] = await hear(subscriber, [recall.event_id])
+        assert (before.status, before.recalled, before.recalls) == ("ok", None, None)
+        assert told.recalls is not None
+        assert (told.recalls.event_id, told.recalls.handed_out) == (target.event_id, True)
+        async with place.subscriber(place.receiver, from_start=True, follow=False) as subscriber:
+            again = [one async for one in subscriber if one.event_id in {target.event_id, recall.event_id}]
+        assert [(one.status, one.event is None) for one in again] == [("recalled", True), ("ok", False)]
+        assert again[1].recalls == told.recalls
 
     async def test_a_refusal_names_its_reason(self, place: Place) -> None:
         """An audience that the hub does not know is refused by it, and the publisher goes on."""

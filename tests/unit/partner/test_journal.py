@@ -166,11 +166,11 @@ def test_a_journal_of_a_newer_version_is_left_alone(path: Path) -> None:
 
 
 def test_a_journal_of_the_first_version_gets_what_is_new(path: Path) -> None:
-    """What stands in an older journal stays, and the tables of the log's check are added."""
+    """What stands in an older journal stays, and the tables of later versions are added."""
     with Journal(path) as journal:
         journal.keep([event(1)])
     with contextlib.closing(sqlite3.connect(path)) as db:
-        for table in ("log_leaf", "log_head", "log_alarm"):
+        for table in ("log_leaf", "log_head", "log_alarm", "recalled"):
             db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 1")
     with Journal(path) as journal:
