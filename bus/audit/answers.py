@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from bus.audit.compliance import compliance
 from bus.audit.ledger import Ledger
 from bus.audit.words import OUTCOMES, moment, when
 from bus.errors import BusError, LedgerError, UsageError
@@ -30,6 +31,7 @@ WHO = ("org", "nation", "sent", "delivered", "fetched", "taken", "acted", "decis
 """The columns of who knew of an event, and when."""
 
 _ACKNOWLEDGEMENT = "Acknowledgement"
+_RECALL = "Recall"
 _FACTS = ("fetched", "taken")
 
 Row = Mapping[str, Any]
@@ -122,7 +124,24 @@ async def trace(ledger: Ledger, wanted: UUID | int) -> dict[str, Any]:
         "thread_id": _text(entry["thread"]),
         "who": [{name: line.get(name) for name in WHO} | {"nation": nations.get(line["org"])} for line in who],
         "thread": [row(found) | {"about": _text(found["about"])} for found in thread],
+        "recalls": [await _recall(ledger, one, thread) for one in _recalls(entry, thread)],
     }
+
+
+def _recalls(entry: Any, thread: Sequence[Any]) -> list[Any]:
+    """The recall itself, or every recall of the event."""
+    if type_name(entry["schema_id"]) == _RECALL:
+        return [entry]
+    return [one for one in thread if one["about"] == entry["event_id"] and type_name(one["schema_id"]) == _RECALL]
+
+
+async def _recall(ledger: Ledger, recall: Any, thread: Sequence[Any]) -> dict[str, Any]:
+    """Who answered a recall, and who is missing."""
+    entry = await _entry(ledger, recall["index"])
+    acks = [
+        one for one in thread if one["about"] == recall["event_id"] and type_name(one["schema_id"]) == _ACKNOWLEDGEMENT
+    ]
+    return compliance(entry, _recipients(entry["decision"]), acks)
 
 
 def _heard(recipient: Row, delivered: str | None, event: Any, thread: Sequence[Any]) -> dict[str, Any]:

@@ -166,12 +166,13 @@ bus audit trace 42 -o json
 @asks
 @output_option("table", "json", "ndjson", "csv")
 def trace(event: str, as_org: str | None, dsn: str | None, output: str) -> None:
-    """Say who knew of an event and when; then the events of its thread, in order.
+    """Say who knew of an event and when; then the events of its thread, in order, and who answered its recall.
 
-    NDJSON and CSV have the first of the two lists alone.
+    NDJSON and CSV have the first of these lists alone.
     """
     answer = _ask("trace", event, ledger_dsn(as_org, dsn))
     from bus.audit.answers import ROW, WHO
+    from bus.audit.compliance import COLUMNS
     from bus.cli.output import print_rows
 
     if output == "json":
@@ -180,6 +181,9 @@ def trace(event: str, as_org: str | None, dsn: str | None, output: str) -> None:
         print_rows(answer["who"], WHO, "table")
         click.echo()
         print_rows(answer["thread"], (*ROW, "about"), "table")
+        for recall in answer["recalls"]:
+            click.echo()
+            print_rows(recall["who"], COLUMNS, "table")
     else:
         print_rows(answer["who"], WHO, output)
 

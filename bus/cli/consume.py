@@ -53,15 +53,13 @@ def consume(
     return run(_consume(profile_of(as_org), how, ack=ack, limit=limit))
 
 
-async def _consume(profile: Profile, how: Mapping[str, bool], *, ack: str, limit: int | None) -> int:
+async def _consume(profile: Profile, how: Mapping[str, Any], *, ack: str, limit: int | None) -> int:
     from bus.partner import Subscriber
 
     count = wrong = 0
     async with AsyncExitStack() as stack:
         acks = await stack.enter_async_context(_acknowledging(profile, ack))
-        subscriber = await stack.enter_async_context(
-            Subscriber(profile, on_alarm=_log_alarm, **how)
-        )
+        subscriber = await stack.enter_async_context(Subscriber(profile, on_alarm=_log_alarm, **how))
         async for delivery in subscriber:
             print_json(line(delivery))
             sys.stdout.flush()
@@ -124,7 +122,7 @@ def _alarm(delivery: Delivery) -> bool:
 
 
 def _tell_recall(delivery: Delivery, place: str) -> None:
-    """Say of a recall what it asks for, loudly where its target was used before; and what is left out because of one."""
+    """Say what a recall asks for, loudly where its target was used before; and what is left out because of one."""
     if delivery.recalled is not None:
         say(f"{place} was recalled by {delivery.recalled.issuer} ({delivery.recalled.reason})", colour="yellow")
     told = delivery.recalls

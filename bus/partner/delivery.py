@@ -37,10 +37,11 @@ class Delivery(Struct, frozen=True):
         index: its place in the ledger; -1 if the record is too broken to say.
         seq: its gapless number in this inbox, from 0; None if the record is too broken to say.
         lane: bulk or urgent.
-        status: ``ok``: signed, recorded, opened and well-formed. ``withheld``: the hub no longer gives the content;
-            ``problem`` is its reason. ``recalled``: it was recalled before it was handed out; ``problem`` is the
-            recall's reason, and its content is left out unless the subscriber shows it. ``needs-upgrade``: signed and recorded, of a schema that this version does
-            not know; ``value`` keeps it. ``invalid``: something does not hold; ``problem`` is a code.
+        status: ``ok``: signed, recorded, opened and well-formed. ``recalled``: it was recalled before it was handed
+            out; ``problem`` is the recall's reason, and its content is left out unless the subscriber shows it.
+            ``withheld``: the hub no longer gives the content; ``problem`` is its reason. ``needs-upgrade``: signed and
+            recorded, of a schema that this version does not know; ``value`` keeps it. ``invalid``: something does not
+            hold; ``problem`` is a code.
         missing: how many numbers before this one did not come: more than 0 is an alarm.
         leaf: what the ledger's tree holds of it.
         value: the Kafka value, as signed.

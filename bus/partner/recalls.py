@@ -1,9 +1,10 @@
 """What was recalled, as far as this organisation has heard, kept in its journal: what it gets of it is not used again.
 
-A recall comes behind its target in the same lane. Where both were fetched before the target is handed out, or the target
-comes once more, the target is handed out without its content; where it was handed out before, the recall says so. Only a
-recall by the target's own issuer, or by a court or an authority, takes content away: the hub lets nobody else through,
-and who could trick the hub shall not silence another's event here. Of what was passed on only the hub knows the issuer.
+A recall comes behind its target in the same lane. Where both were fetched before the target is handed out, or the
+target comes once more, the target is handed out without its content; where it was handed out before, the recall says
+so. Only a recall by the target's own issuer, or by a court or an authority, takes content away: the hub lets nobody
+else through, and who could trick the hub shall not silence another's event here. Of what was passed on only the hub
+knows the issuer.
 """
 
 from __future__ import annotations
