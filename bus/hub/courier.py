@@ -4,14 +4,16 @@ One courier a lane, each with a transactional producer of its own. How far it is
 ``hub.cursor`` and is written in the same Kafka transaction as the inbox records, so neither can be there without
 the other. The cursor is read only after the producer has started: starting fences whoever wrote it before, and
 settles what it left open. A topic that Kafka refuses is parked, with the index from which it is owed; the others
-go on, and the parked one is tried again.
+go on, and the parked one is tried again (:mod:`bus.hub.parked`).
+
+The bulk courier alone writes ``hub.directory``, whatever the lane of an event of the directory: so its order there is
+the ledger's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -24,6 +26,7 @@ from bus.hub import faults
 from bus.hub.clock import ahead_us
 from bus.hub.config import HubConfig
 from bus.hub.cursor import Cursor, read_cursors
+from bus.hub.parked import Parked
 from bus.kafka.records import Outgoing
 from bus.kafka.writer import WriteError, Writer
 from bus.ledger.sql import QUERIES
@@ -35,7 +38,8 @@ BATCH = 1000
 CHUNK = 128
 IDLE_MIN_S = 0.01
 IDLE_MAX_S = 0.1
-RETRY_PARKED_S = 5.0
+DIRECTORY = [info.id for info in registry.all_schemas() if info.directory]
+"""Schemas whose events go to ``hub.directory``."""
 
 SESSION = {"plan_cache_mode": "force_generic_plan", "max_parallel_workers_per_gather": "0"}
 """It reads short ranges by index, always in the same way. What the planner makes of the moment's statistics instead
@@ -49,7 +53,8 @@ class Courier:
         self._config = config
         self._lane = lane
         self._log = log.bind(lane=lane)
-        self._retry_at = 0.0
+        self._parked = Parked(lane)
+        self._cursor = Cursor()
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -59,31 +64,56 @@ class Courier:
             Unavailable: Kafka or Postgres is away, or another courier took over this lane.
             StartRefused: the cursor does not fit the ledger.
         """
-        async with Writer(
-            self._config.kafka, f"hub-courier-{self._lane}", transactional_id=f"hub.courier.{self._lane}"
-        ) as writer:
+        async with self._writer() as writer:
             cursor = (await read_cursors(self._config.kafka, f"hub-cursor-{self._lane}")).get(self._lane, Cursor())
             connection = await connect(self._config.courier_dsn, "courier", SESSION)
             try:
                 await self._check(connection, cursor)
                 self._log.info("courier.started", index=cursor.index, parked=sorted(cursor.parked))
                 self.ready.set()
-                await self._deliver_forever(connection, writer, cursor)
+                await _first_of(self._deliver_forever(connection, writer, cursor), self._try_parked())
             finally:
                 connection.terminate()
+
+    def _writer(self, name: str = "") -> Writer:
+        """A transactional producer of this lane."""
+        return Writer(
+            self._config.kafka,
+            f"hub-courier-{self._lane}{name.replace('.', '-')}",
+            transactional_id=f"hub.courier.{self._lane}{name}",
+        )
 
     async def _deliver_forever(self, connection: Any, writer: Writer, cursor: Cursor) -> None:
         idle = IDLE_MIN_S
         while True:
+            self._cursor = cursor
+            self._parked.now(cursor.parked)
             size = await connection.fetchval(QUERIES["size"])
+            answering = self._parked.answering & cursor.parked.keys()
+            if answering:
+                cursor = await self._serve_parked(connection, writer, cursor, sorted(answering))
             if cursor.index + 1 < size:
                 cursor = await self._deliver(connection, writer, cursor, size)
                 idle = IDLE_MIN_S
-            elif cursor.parked and time.monotonic() >= self._retry_at:
-                cursor = await self._retry_parked(connection, writer, cursor)
-            else:
+            elif not answering:
                 await asyncio.sleep(idle)
                 idle = min(idle * 1.5, IDLE_MAX_S)
+
+    async def _try_parked(self) -> None:
+        """Find out which parked topics take records again, beside the lane's own work."""
+        writer = self._writer(".parked")
+
+        async def owed(topic: str) -> list[Outgoing]:
+            connection = await connect(self._config.courier_dsn, "courier-parked", SESSION)
+            try:
+                return [record for _, record in (await self._owed(connection, self._cursor, topic))[1]]
+            finally:
+                connection.terminate()
+
+        try:
+            await self._parked.watch(writer, owed)
+        finally:
+            await writer.close()
 
     # --- starting ----------------------------------------------------------------------------------------------
 
@@ -110,7 +140,7 @@ class Courier:
 
     async def _deliver(self, connection: Any, writer: Writer, cursor: Cursor, size: int) -> Cursor:
         """Deliver the next entries of this lane and move the cursor, in one Kafka transaction."""
-        rows = await connection.fetch(QUERIES["deliverable"], cursor.index + 1, size, self._lane, BATCH)
+        rows = await self._rows(connection, cursor.index + 1, size)
         faults.at("courier.read")
         last = rows[-1]["index"] if len(rows) == BATCH else size - 1
         records = await self._records(rows, exclude=frozenset(cursor.parked))
@@ -151,16 +181,13 @@ class Courier:
         for index, record in records:
             if record.topic in refused:
                 parked.setdefault(record.topic, index)
-        self._retry_at = time.monotonic() + RETRY_PARKED_S
         self._log.error("courier.parked", topics=sorted(refused), error=error.failures[0].error)
         return Cursor(cursor.index, cursor.leaf_hash, parked)
 
-    async def _retry_parked(self, connection: Any, writer: Writer, cursor: Cursor) -> Cursor:
-        """Deliver what is owed to each parked topic; one that is paid up is parked no longer."""
-        self._retry_at = time.monotonic() + RETRY_PARKED_S
-        for topic, owed in sorted(cursor.parked.items()):
-            rows = await connection.fetch(QUERIES["deliverable"], owed, cursor.index + 1, self._lane, BATCH)
-            records = await self._records(rows, only=topic)
+    async def _serve_parked(self, connection: Any, writer: Writer, cursor: Cursor, topics: Sequence[str]) -> Cursor:
+        """Deliver what is owed to parked topics that answer; one that is paid up is parked no longer."""
+        for topic in topics:
+            rows, records = await self._owed(connection, cursor, topic)
             left = {name: index for name, index in cursor.parked.items() if name != topic}
             if len(rows) == BATCH:
                 left[topic] = rows[-1]["index"] + 1
@@ -169,11 +196,22 @@ class Courier:
                 await writer.send_all([*(record for _, record in records), moved.record(self._lane)])
             except WriteError as error:
                 self._log.warning("courier.still_parked", topic=topic, error=error.failures[0].error)
+                self._parked.answering.discard(topic)
                 continue
             cursor = moved
-            self._retry_at = time.monotonic() + (RETRY_PARKED_S if not left else 0)
             self._log.info("courier.unparked" if topic not in left else "courier.catching_up", topic=topic)
         return cursor
+
+    async def _owed(self, connection: Any, cursor: Cursor, topic: str) -> tuple[list[Any], list[tuple[int, Outgoing]]]:
+        """The next entries behind the first that a parked topic is owed, and its records among them."""
+        if topic not in cursor.parked:
+            return [], []
+        rows = await self._rows(connection, cursor.parked[topic], cursor.index + 1)
+        return rows, await self._records(rows, only=topic)
+
+    async def _rows(self, connection: Any, first: int, end: int) -> list[Any]:
+        """The next entries of this lane from ``first`` on and below ``end``."""
+        return await connection.fetch(QUERIES["deliverable"], first, end, self._lane, BATCH, DIRECTORY)
 
     async def _records(
         self, rows: Sequence[Any], *, exclude: frozenset[str] = frozenset(), only: str | None = None
@@ -189,6 +227,19 @@ class Courier:
             if number % CHUNK == CHUNK - 1:
                 await asyncio.sleep(0)
         return records
+
+
+async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends, which is an error; the others end with it."""
+    tasks = [asyncio.create_task(one) for one in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def inbox_records(row: Any) -> list[Outgoing]:

@@ -121,6 +121,29 @@ class Writer:
             raise
         return sent
 
+    async def attempt(self, records: Sequence[Outgoing]) -> None:
+        """Write all records in a transaction and abort it: whether they would be taken. No reader sees them.
+
+        Raises:
+            WriteError, NotAllowed, Fenced, Unavailable: as :meth:`send_all`.
+        """
+        if not records:
+            return
+        producer = self._producer or await self._open()
+        try:
+            await producer.begin_transaction()
+            await self._checked(records)
+            await producer.abort_transaction()
+        except ProducerFenced as error:
+            await self.close()
+            raise Fenced(f"{self._transactional_id} was taken over by another process") from error
+        except KafkaError as error:
+            await self._discard()
+            raise Unavailable(f"a Kafka transaction of {self._client_id} failed: {type(error).__name__}") from error
+        except BaseException:
+            await self._discard()
+            raise
+
     async def _open(self) -> Any:
         extra: dict[str, Any] = {}
         if self._transactional_id is not None:

@@ -10,6 +10,7 @@ import signal
 import asyncpg
 import pytest
 
+from bus.hub.topics import topics_of
 from bus.kafka.admin import Admin
 from bus.kafka.reader import Reader
 from bus.kafka.records import Outgoing
@@ -168,6 +169,46 @@ async def test_inbox_that_refuses_is_parked_and_the_others_go_on(
     finally:
         await admin.set_topic_config(f"in.{first}", {"max.message.bytes": "1048588"})
     await settled(outside)
+
+
+async def test_an_inbox_that_does_not_answer_holds_up_nobody(sandbox: Sandbox, outside: Outside, roles: Roles) -> None:
+    """While a lost inbox is tried again, which takes a request's time-out, the lane delivers; made anew it gets all."""
+    members = Members(sandbox)
+    org, lost, other = members.having("platform")[0], "audit-north", members.having("hotline")[0]
+    await settled(outside)
+    admin = Admin(members.connection("hub"))
+    assert (await admin.end_offsets([f"in.{lost}"]))[f"in.{lost}"] == 0
+    await admin.delete_topics([f"in.{lost}"])
+
+    def tries() -> tuple[int, int]:
+        text = roles.log_text("courier")
+        return text.count('"courier.trying"'), text.count('"courier.still_parked"')
+
+    try:
+        async with (
+            Reader(members.connection(other), "lost") as reader,
+            Writer(members.connection(org), "lost") as writer,
+        ):
+            await reader.assign({f"in.{other}": "latest"})
+
+            async def travels(*audience: str) -> None:
+                await writer.send_all([members.forge.record(org, members.forge.event(org, sorted(audience)))])
+                async with asyncio.timeout(120):
+                    while not await reader.read():
+                        pass
+
+            await travels(lost, other)
+            overtaken = False
+            while not overtaken:  # a machine that is very slow may need more than one try of the courier's
+                begun = tries()
+                await until(lambda begun=begun: tries()[0] > begun[0], 120, "the courier tries the lost inbox")
+                failed = tries()[1]
+                await travels(other)
+                overtaken = tries()[1] == failed
+    finally:
+        await admin.create_topics([topic for topic in topics_of(lost) if topic.name == f"in.{lost}"])
+    await settled(outside, 120)
+    assert '"courier.unparked"' in roles.log_text("courier")
 
 
 async def test_lost_cursor_stops_the_courier_instead_of_delivering_twice(sandbox: Sandbox, roles: Roles) -> None:

@@ -95,13 +95,14 @@ SELECT leaf_hash FROM ledger.entry WHERE index >= $1 AND index < $2 ORDER BY ind
 SELECT n, hash FROM ledger.subtree WHERE n >= $1 AND n < $2 ORDER BY n;
 
 -- deliverable --
--- What the courier needs of the entries of one lane, in order, below the committed head.
+-- What the courier needs of the entries of one lane, in order, below the committed head. The directory's are bulk.
 SELECT entry.index, entry.leaf, entry.leaf_hash, entry.schema_id, record.header, record.decision, record.bus_signature,
        content.index AS content_index, content.body, content.sealed
 FROM ledger.entry
 JOIN ledger.record USING (index)
 LEFT JOIN ledger.content USING (index)
-WHERE entry.index >= $1 AND entry.index < $2 AND entry.outcome = 1 AND entry.lane = $3
+WHERE entry.index >= $1 AND entry.index < $2 AND entry.outcome = 1
+  AND CASE WHEN entry.schema_id = ANY ($5::integer[]) THEN 'bulk' ELSE entry.lane END = $3
 ORDER BY entry.index
 LIMIT $4;
 
