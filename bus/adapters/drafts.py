@@ -122,12 +122,14 @@ class Context(Struct, frozen=True):
         audience: who will hear it; None where each event of the file says so itself.
         new_id: makes event ids.
         tell: hears of what is left out, with its place.
+        organisation: who publishes.
     """
 
     memory: Memory
     audience: tuple[str, ...] | None
     new_id: Callable[[], bytes]
     tell: Tell
+    organisation: str = ""
 
     @property
     def circle(self) -> str:

@@ -25,6 +25,7 @@ class Format(NamedTuple):
         module: where its ``drafts`` and ``write`` are.
         reads: whether it comes in.
         writes: the types of events that go out in it; none if it does not go out.
+        joins: the types of events that what it writes may be about, and that it wants to see.
         together: several files make one input; else each file is an input of its own.
         names_audience: its files may say themselves who hears an event; else somebody must be named.
         joint: its documents can stand together in one file.
@@ -36,6 +37,7 @@ class Format(NamedTuple):
     module: str
     reads: bool = False
     writes: tuple[str, ...] = ()
+    joins: tuple[str, ...] = ()
     together: bool = False
     names_audience: bool = False
     joint: bool = False
@@ -57,6 +59,8 @@ _ALL = (
     Format("stopncii", "pages of StopNCII's FetchHashes (JSON)", "bus.adapters.stopncii", reads=True, assumed=True),
     Format("pdq", "PDQ hashes, one a line, or with quality or path (text, CSV)", "bus.adapters.pdq", reads=True),
     Format("vpdq", "vPDQ frames of one video (CSV)", "bus.adapters.vpdq", reads=True),
+    Format("cybertip", "a CyberTipline report with its fileDetails (XML)", "bus.adapters.cybertip",
+           reads=True, writes=("Report",), together=True),
 )  # fmt: skip
 
 FORMATS = {form.name: form for form in _ALL}

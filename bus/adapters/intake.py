@@ -121,7 +121,7 @@ class Intake:
         audience = self._to
         if audience is None and not self._form.names_audience:
             audience = self._profile.audience or ()
-        context = Context(memory, audience, self._new_id, tell)
+        context = Context(memory, audience, self._new_id, tell, self._profile.organisation)
         drafts = reader(self._form.name)
         groups = [sources] if self._form.together else [(source,) for source in sources]
         for group in groups:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, BinaryIO
 from xml.sax import SAXException, SAXParseException
 from xml.sax.handler import ContentHandler, feature_namespaces
@@ -27,6 +26,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.expatreader import DefusedExpatParser
 from msgspec import Struct
 
+from bus.adapters.values import micros
 from bus.errors import InvalidFile
 
 NAMESPACE = "https://hashsharing.ncmec.org/hashsharing/v2"
@@ -41,7 +41,6 @@ _CHUNK = 64 << 10
 _GROUPS = {"images": "image", "videos": "video"}
 _ENTRIES = {"image": False, "video": False, "deletedImage": True, "deletedVideo": True}
 _FIELDS = frozenset({"id", "timestamp", "classification"})
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _KEY = re.compile(r"[!-.0-~]{1,64}", re.ASCII)
 
 
@@ -250,7 +249,7 @@ class _Page(ContentHandler):
         for part, text in (("member id", self._member), ("id", self._fields.get("id", ""))):
             if not _KEY.fullmatch(text):
                 raise self.wrong(f"{kind}: {part} must be 1 to 64 plain characters without a slash", line)
-        time = _micros(self._fields.get("timestamp", ""))
+        time = micros(self._fields.get("timestamp", ""))
         if time is None:
             raise self.wrong(f"{kind}: timestamp must be an RFC 3339 time", line)
         return Entry(
@@ -262,16 +261,3 @@ class _Page(ContentHandler):
             fingerprints=tuple(self._fingerprints),
             line=line,
         )
-
-
-def _micros(text: str) -> str | None:
-    """An RFC 3339 time as the bus writes it, in UTC with microseconds; None for anything else."""
-    match = _TIME.fullmatch(text)
-    if match is None:
-        return None
-    second, fraction, zone = match.groups()
-    try:
-        at = datetime.fromisoformat(f"{second}.{(fraction or '0')[:6]:0<6}{zone.replace('Z', '+00:00')}")
-        return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27)
-    except (ValueError, OverflowError):
-        return None

@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": ("bus.cli.demo:demo", "Watch events travel from platforms to hotlines and police."),
     "publish": ("bus.cli.publish:publish", "Publish events from a file; print a receipt for each."),
     "consume": ("bus.cli.consume:consume", "Print an organisation's inbox, one event a line."),
+    "convert": ("bus.cli.convert:convert", "Write events of files as documents of another format."),
     "audit": ("bus.cli.audit:audit", "Ask the ledger: what was said, who knew, what was refused."),
     "evidence": ("bus.cli.evidence:evidence", "Check evidence of an event, offline."),
     "schema": ("bus.cli.schema:schema", "The vocabulary: list, show, and print an example."),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bus.adapters.formats import WRITING, in_words
 from bus.cli.base import as_option, command, option, say
 from bus.cli.output import print_json
 from bus.cli.who import profile_of
@@ -29,7 +30,9 @@ bus consume --as ORG
 bus consume --as ORG --follow
 bus consume --as ORG --from-start | jq -r .type | sort | uniq -c
 bus consume --as ORG --follow --ack fetched
-"""
+bus consume --as ORG --format FORMAT --out FOLDER/
+""",
+    lists={"Formats": in_words(WRITING)},
 )
 @as_option(required=False, text="The organisation whose inbox it is.  [default: that of BUS_PROFILE]")
 @option("--follow", is_flag=True, help="Wait for more, until Ctrl-C.")
@@ -38,19 +41,37 @@ bus consume --as ORG --follow --ack fetched
         help="Tell each issuer that its event was fetched.")  # fmt: skip
 @option("--show-recalled", is_flag=True, help="Print the content of what was recalled too.")
 @option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after so many.")
+@option("--format", "form", type=click.Choice(WRITING), metavar="FORMAT",
+        help="Write documents of a format instead, one of those below.")  # fmt: skip
+@option("--out", metavar="PATH", help="Where documents go: a folder, with a slash at the end, or a new file.")
 def consume(
-    as_org: str | None, follow: bool, from_start: bool, ack: str, show_recalled: bool, limit: int | None
+    as_org: str | None,
+    follow: bool,
+    from_start: bool,
+    ack: str,
+    show_recalled: bool,
+    limit: int | None,
+    form: str | None,
+    out: str | None,
 ) -> int:
     """Print what is addressed to an organisation, as NDJSON; the urgent lane first.
 
     What was printed does not come again, unless --from-start is given. Each record's signature, ledger entry and
     number are checked, and that the published log has it, where the profile says where that is: exit code 3 if one
     does not hold or a number is missing. What was recalled before it was printed comes without its content.
+
+    With --format, what the format can say is written to --out, synced, and only then out of the inbox. The rest is
+    told of, and left in the inbox for another format or a plain consume.
     """
     from bus.cli.runtime import run
 
+    profile = profile_of(as_org)
     how = {"follow": follow, "from_start": from_start, "show_recalled": show_recalled}
-    return run(_consume(profile_of(as_org), how, ack=ack, limit=limit))
+    if form is None and out is None:
+        return run(_consume(profile, how, ack=ack, limit=limit))
+    from bus.cli.consume_out import consume_out
+
+    return run(consume_out(profile, form, out, how, ack=ack, limit=limit))
 
 
 async def _consume(profile: Profile, how: Mapping[str, Any], *, ack: str, limit: int | None) -> int:
@@ -58,12 +79,12 @@ async def _consume(profile: Profile, how: Mapping[str, Any], *, ack: str, limit:
 
     count = wrong = 0
     async with AsyncExitStack() as stack:
-        acks = await stack.enter_async_context(_acknowledging(profile, ack))
-        subscriber = await stack.enter_async_context(Subscriber(profile, on_alarm=_log_alarm, **how))
+        acks = await stack.enter_async_context(acknowledging(profile, ack))
+        subscriber = await stack.enter_async_context(Subscriber(profile, on_alarm=log_alarm, **how))
         async for delivery in subscriber:
             print_json(line(delivery))
             sys.stdout.flush()
-            wrong += _alarm(delivery)
+            wrong += alarm(delivery)
             await acks.put(delivery)
             count += 1
             if count == limit:
@@ -108,7 +129,7 @@ def _recall(recalled: Recalled) -> dict[str, Any]:
     }
 
 
-def _alarm(delivery: Delivery) -> bool:
+def alarm(delivery: Delivery) -> bool:
     """Say loudly what does not hold; whether there was something."""
     place = f"{delivery.lane} inbox, number {delivery.seq}"
     if delivery.missing:
@@ -138,12 +159,12 @@ def _dashed(event_id: bytes) -> str:
     return dashed(event_id)
 
 
-def _log_alarm(alarm: LogAlarm) -> None:
+def log_alarm(alarm: LogAlarm) -> None:
     """Say loudly what the published log does not bear out, when it is found."""
     say(f"ALARM: {alarm.kind}: {alarm.message}", colour="red")
 
 
-class _Acks:
+class Acks:
     """Marks deliveries as handled, after telling their issuers where that is asked for."""
 
     def __init__(self, publisher: Publisher | None, organisation: str) -> None:
@@ -207,13 +228,14 @@ def _wants_ack(delivery: Delivery) -> bool:
 
 
 @asynccontextmanager
-async def _acknowledging(profile: Profile, ack: str) -> AsyncGenerator[_Acks]:
+async def acknowledging(profile: Profile, ack: str) -> AsyncGenerator[Acks]:
+    """What marks deliveries as handled, with a publisher of its own where their issuers are told."""
     if ack == "none":
-        yield _Acks(None, profile.organisation)
+        yield Acks(None, profile.organisation)
         return
     from bus.partner import Publisher
 
     async with Publisher(profile) as publisher:
-        acks = _Acks(publisher, profile.organisation)
+        acks = Acks(publisher, profile.organisation)
         yield acks
         await acks.finish()

@@ -93,7 +93,7 @@ class _Notices:
         """Say how many there were of each kind."""
         more = self._counts["left-out"] - self.MOST
         if more > 0:
-            say(f"… and {more} more fingerprints left out", colour="yellow")
+            say(f"… and {more} more left out", colour="yellow")
         if self._counts["unknown-tombstone"]:
             say(f"{self._counts['unknown-tombstone']} deleted entries were never published here: nothing to retract")
         if self._counts["unchanged"]:
