@@ -9,7 +9,7 @@ export npm_config_cache := $(CURDIR)/.venv/.cache/npm
 # Nothing is left in the system's temporary folder.
 export TMPDIR := $(CURDIR)/build/tmp
 
-.PHONY: help setup demo test test-deep lint fmt types bench clean lock
+.PHONY: help setup demo exchange test test-deep lint fmt types bench clean lock
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -21,10 +21,13 @@ setup: ## Make .venv from requirements.lock (every other target does so first)
 demo: setup ## Events from platforms to hotlines and police, on a real Kafka and Postgres
 	@.venv/bin/bus demo
 
-test: setup ## All tests but the slow ones
+exchange: setup ## Add threatexchange to .venv, where a C++ compiler is found (tests do so first)
+	@tools/exchange.sh
+
+test: exchange ## All tests but the slow ones
 	@$(PY) -m pytest -q -m "not deep"
 
-test-deep: setup ## All tests
+test-deep: exchange ## All tests
 	@$(PY) -m pytest -q
 
 lint: setup ## Style, types, direction of imports, drift of what is generated

@@ -20,7 +20,7 @@ _SEQ = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 
 class Bookmark:
-    """The place of one lane. Without a group nothing is kept, and reading begins at the start."""
+    """The place of one lane. Without a group nothing is kept, and reading begins at ``since``, or at the start."""
 
     def __init__(
         self,
@@ -31,8 +31,10 @@ class Bookmark:
         group: tuple[str, GroupReads] | None,
         journal: Journal,
         thread: Executor,
+        since: Mark | None = None,
     ) -> None:
         self._topic, self._lane = topic, lane
+        self._since = since
         self._reader, self._group = reader, group
         self._journal, self._thread = journal, thread
         self._written: list[int] = []
@@ -45,6 +47,10 @@ class Bookmark:
         Raises:
             NotAllowed, Unavailable: the topic or the group cannot be read.
         """
+        if self._since is not None:
+            start = (await self._reader.assign({self._topic: self._since.offset}))[self._topic]
+            self._progress = Progress(Mark(start, self._since.seq))
+            return self._since.seq
         kept = None if self._group is None else (await self._group[1].committed([self._topic]))[self._topic]
         start = (await self._reader.assign({self._topic: "earliest" if kept is None else kept[0]}))[self._topic]
         seq = int(kept[1]) if kept is not None and _SEQ.fullmatch(kept[1]) else None

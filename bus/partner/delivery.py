@@ -51,6 +51,7 @@ class Delivery(Struct, frozen=True):
             ``problem`` is ``not-sealed-to-us``, and what is asked stands in the body.
         recalled: the recall, where the status is ``recalled``.
         recalls: of a recall: what it says, and whether its target was handed out here before.
+        offset: where it stands in the inbox's topic; for programs that keep their place themselves.
     """
 
     index: int
@@ -64,6 +65,7 @@ class Delivery(Struct, frozen=True):
     signature: bytes | None
     decoded: Decoded | None
     plaintext: Any
+    offset: int
     mark: Callable[[], Awaitable[None]]
     recalled: Recalled | None = None
     recalls: Recalled | None = None

@@ -118,6 +118,7 @@ class Opener:
             signature=None if arrival is None else arrival.signature,
             decoded=opened.decoded,
             plaintext=opened.plaintext,
+            offset=checked.record.offset,
             mark=partial(mark, checked.record.offset),
         )
 

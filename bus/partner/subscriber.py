@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -30,6 +30,7 @@ from bus.partner.logmemory import LogMemory
 from bus.partner.logsource import LogSource
 from bus.partner.logwatch import LogAlarm, LogWatch, load_policy
 from bus.partner.profile import Profile
+from bus.partner.progress import Mark
 from bus.partner.transport import KafkaTransport, Transport
 from bus.trust.keys import KeyRing
 
@@ -47,6 +48,8 @@ class Subscriber:
         profile: who hears, and where.
         lanes: which inboxes, the most urgent first.
         from_start: hand out all that the inboxes still have, and commit nothing.
+        since: for programs that keep their place themselves: where to begin in each lane named, and from the start in
+            the others; commits nothing either. A delivery's ``offset`` + 1 and its ``seq`` are the place behind it.
         follow: wait for more; else end where the inboxes ended at the start.
         group: under which name the place is kept; by default the organisation's own, and Kafka allows no other
             without a further ACL. Each process that consumes gets every delivery.
@@ -63,6 +66,7 @@ class Subscriber:
         *,
         lanes: Sequence[str] = ("urgent", "bulk"),
         from_start: bool = False,
+        since: Mapping[str, Mark] | None = None,
         follow: bool = True,
         group: str | None = None,
         keys: KeyRing | None = None,
@@ -75,7 +79,8 @@ class Subscriber:
             raise UsageError(f"the lanes are {' and '.join(LANES)}, each at most once")
         self._profile = profile
         self._names = tuple(lanes)
-        self._from_start = from_start
+        self._from_start = from_start or since is not None
+        self._since = since or {}
         self._follow = follow
         self._group = group or profile.organisation
         self._keys = keys
@@ -117,7 +122,9 @@ class Subscriber:
             else:
                 reader = await stack.enter_async_context(transport.group_reader(client_id, self._group))
                 group = (self._group, reader)
-            bookmark = Bookmark(topic, name, reader=reader, group=group, journal=journal, thread=thread)
+            bookmark = Bookmark(
+                topic, name, reader=reader, group=group, journal=journal, thread=thread, since=self._since.get(name)
+            )
             lane = InLane(name, topic, reader=reader, bookmark=bookmark, opener=opener, news=self._news)
             await lane.begin(follow=self._follow)
             self._lanes.append(lane)
