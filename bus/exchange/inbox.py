@@ -96,7 +96,7 @@ class _Reading:
                 f"number {seq} of the {lane} inbox needs a newer version of safeguard-bus",
                 hint="Upgrade; what it says may be that something must no longer be matched.",
             )
-        event = delivery.event
+        event = delivery.event if delivery.status == "ok" else None  # what was recalled meanwhile is not matched at all
         fact = None if event is None else fact_of(event, delivery.index)
         if delivery.status == "withheld":
             log.warning("exchange.withheld", lane=lane, seq=seq, reason=delivery.problem)

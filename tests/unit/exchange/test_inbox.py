@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from bus.errors import CheckFailed
+from bus.events.ids import dashed
 from bus.exchange import inbox
+from bus.exchange.facts import added
 from bus.exchange.inbox import Batch, batches
 from bus.partner.progress import Mark
 from tests.unit.partner.places import MemoryPlace
@@ -88,3 +90,27 @@ async def test_a_subscriber_begins_where_it_is_told_and_commits_nothing(place):
     assert [(one.seq, one.missing) for one in again] == [(1, 0), (2, 0)]
     async with place.subscriber(READER, follow=False) as subscriber:
         assert [delivery.seq async for delivery in subscriber] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("fetched_before", [False, True])
+async def test_what_is_recalled_is_not_matched(place, fetched_before: bool):
+    """Recalled before the fetch, it never comes; recalled after, the recall takes it away."""
+    async with place.publisher(SENDER) as publisher:
+        event = place.event("HashListing", issuer=SENDER, to=READER)
+        event["body"] |= {"source_list": "theirs"}
+        event["header"]["step"] = "listed"
+        listed = await publisher.publish(event)
+        assert listed.outcome == "accepted", listed.reasons
+        found = read(place, {}) if fetched_before else []
+        recall = place.event("Recall", issuer=SENDER, to=READER)
+        recall["header"] |= {"about": dashed(listed.event_id), "thread": None, "lane": None}
+        recall.pop("sealed", None)
+        outcome = await publisher.publish(recall)
+        assert outcome.outcome == "accepted", outcome.reasons
+    state = None
+    for batch in [*found, *read(place, found[-1].places if found else {})]:
+        for facts in batch.facts.values():
+            state = added(state, facts)
+        if fetched_before and batch is found[0]:
+            assert state is not None
+    assert state is None
