@@ -12,18 +12,20 @@ from bus.cli.base import command, group, option
 ROLES = ("notary", "courier", "publisher", "clerk")
 
 
-@group(
-    lazy={
-        "run": ("bus.cli.hub:run_roles", "Run the hub's roles, all or some, until stopped."),
-        "adopt": ("bus.cli.hub:adopt", "Check a table of deadlines; print the events that adopt it."),
-    },
-    examples="""
+_LAZY = {
+    "run": ("bus.cli.hub:run_roles", "Run the hub's roles, all or some, until stopped."),
+    "repair": ("bus.cli.repair:repair", "Find what a stopped hub has lost, and put it back."),
+    "adopt": ("bus.cli.hub:adopt", "Check a table of deadlines; print the events that adopt it."),
+}
+
+
+@group(lazy=_LAZY, examples="""
 bus hub run --config .bus/hub/hub.toml
+bus hub repair
 bus hub adopt deadlines.toml | bus publish - --as hub
-""",
-)
+""")  # fmt: skip
 def hub() -> None:
-    """Run the hub's roles."""
+    """Run the hub's roles, and mend what they refuse to run on."""
 
 
 @command(

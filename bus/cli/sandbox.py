@@ -53,15 +53,22 @@ def up(fresh: bool, output: str) -> None:
 
 @command("down", examples="""
 bus sandbox down
+bus sandbox down --hub
 bus sandbox down --destroy
 """)  # fmt: skip
 @option("--destroy", is_flag=True, help="Remove the state folder's content too: ledger, keys, everything.")
-def down(destroy: bool) -> None:
+@option(
+    "--hub", "hub_only", is_flag=True, help="Stop the hub's roles alone: Kafka, PostgreSQL and the witnesses go on."
+)
+def down(destroy: bool, hub_only: bool) -> None:
     """Stop everything in order, and see that nothing is left running."""
     from bus.cli.runtime import run
+    from bus.errors import UsageError
 
+    if destroy and hub_only:
+        raise UsageError("--destroy and --hub say two things")
     with _progress() as tell:
-        run(_sandbox(tell).down(destroy=destroy))
+        run(_sandbox(tell).down(destroy=destroy, hub_only=hub_only))
 
 
 @command("status", examples="""

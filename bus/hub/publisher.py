@@ -27,6 +27,7 @@ import structlog
 from bus.errors import LedgerError, Malformed, StartRefused, Unavailable, UsageError, WitnessConflict, WitnessRefused
 from bus.hub import faults
 from bus.hub.config import HubConfig, PublisherConfig
+from bus.hub.filecheck import first_wrong
 from bus.hub.logkey import last_signed, load_key, load_policy
 from bus.hub.tilefiles import RightEdge, prune_partials, write_durable, write_files
 from bus.ledger.sql import QUERIES
@@ -108,6 +109,11 @@ class LogPublisher:
         edge = RightEdge([row["hash"] for row in rows], [row["leaf"] for row in tail])
         if signed is not None and (edge.size != size or edge.frontier.root() != signed.root):
             raise StartRefused(f"the ledger does not lead to the root that was signed at size {size}")
+        wrong = await asyncio.to_thread(
+            first_wrong, self._log_folder, [row["hash"] for row in rows], [row["leaf"] for row in tail]
+        )
+        if wrong is not None:
+            raise StartRefused(f"{wrong} is missing or was changed, and {size} entries were signed")
         return edge
 
     # --- one round ---------------------------------------------------------------------------------------------

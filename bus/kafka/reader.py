@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -177,6 +177,76 @@ class Reader:
     async def end_offsets(self, topics: Sequence[str]) -> dict[str, int]:
         """The offset after the last record of each topic (after the last stable one when ``read_committed``)."""
         return await self._offsets(topics, "end_offsets")
+
+    async def offsets_at(self, topics: Sequence[str], time_ms: int) -> dict[str, int]:
+        """The offset of the first record of each topic that is not older than a time; the end where there is none.
+
+        Raises:
+            NotAllowed, Unavailable: as :meth:`assign`.
+        """
+        found = await self.end_offsets(topics)
+        wanted = {TopicPartition(topic, 0): max(time_ms, 0) for topic in topics}
+        try:
+            async with asyncio.timeout(OFFSETS_TIMEOUT_S):
+                first = await self._consumer.offsets_for_times(wanted)
+        except (TimeoutError, KafkaError, OSError) as error:
+            raise Unavailable(f"offsets by time cannot be read: {type(error).__name__}") from error
+        return {**found, **{tp.topic: one.offset for tp, one in first.items() if one is not None}}
+
+    async def span(self, topic: str, first: int, end: int) -> AsyncGenerator[Record]:
+        """The records of a topic from ``first`` to before ``end``, as far as the broker still has them.
+
+        A batch that cannot be parsed is passed over. Leaves this reader assigned to ``topic``.
+
+        Raises:
+            NotAllowed, Unavailable: as :meth:`assign`.
+        """
+        at = max(first, (await self.beginning_offsets([topic]))[topic])
+        end = min(end, (await self.end_offsets([topic]))[topic])
+        if at >= end:
+            return
+        await self.assign({topic: at})
+        while at < end:
+            try:
+                for record in await self.read(timeout_s=0.5):
+                    if record.offset < end:
+                        yield record
+                at = await self.position(topic)
+            except Unreadable:
+                at = await readable_from(self, topic, at, end)
+                await self.assign({topic: at})
+
+    async def spans(self, starts: Mapping[str, int], ends: Mapping[str, int]) -> AsyncGenerator[Record]:
+        """The records of many topics, each from its start to before its end; in order within a topic.
+
+        Raises:
+            Unreadable: a batch cannot be parsed; :meth:`span` reads one topic past it.
+            NotAllowed, Unavailable: as :meth:`assign`.
+        """
+        left = {topic: end for topic, end in ends.items() if starts[topic] < end}
+        await self.assign({topic: starts[topic] for topic in left})
+        while left:
+            for record in await self.read(timeout_s=0.5):
+                if record.offset < left.get(record.topic, 0):
+                    yield record
+            for topic in list(left):
+                if await self.position(topic) >= left[topic]:
+                    del left[topic]
+
+    async def fetch(self, starts: Mapping[str, int], ends: Mapping[str, int]) -> list[Record]:
+        """All records of some spans that the broker still has; what cannot be parsed is passed over.
+
+        Raises:
+            NotAllowed, Unavailable: as :meth:`assign`.
+        """
+        topics = sorted(starts)
+        first, last = await self.beginning_offsets(topics), await self.end_offsets(topics)
+        low = {topic: max(starts[topic], first[topic]) for topic in topics}
+        high = {topic: min(ends[topic], last[topic]) for topic in topics}
+        try:
+            return [record async for record in self.spans(low, high)]
+        except Unreadable:
+            return [record for topic in topics async for record in self.span(topic, low[topic], high[topic])]
 
     async def _offsets(self, topics: Sequence[str], which: str) -> dict[str, int]:
         if not topics:

@@ -76,11 +76,12 @@ class Sandbox:
             await _together(*(self._bring_hub(state, name) for name in HUB_ROLES))
             await self._found(state)
 
-    async def down(self, *, destroy: bool = False) -> None:
+    async def down(self, *, destroy: bool = False, hub_only: bool = False) -> None:
         """Stop everything, and see that nothing is left running.
 
         Args:
             destroy: remove the state folder's content too.
+            hub_only: stop the hub's roles alone; Kafka, PostgreSQL and the witnesses go on.
 
         Raises:
             SandboxError: a process could not be stopped.
@@ -88,7 +89,7 @@ class Sandbox:
         if not self.home.root.is_dir():
             return
         async with self.home.lock(self._say):
-            await self._stop_all()
+            await (self._stop_hub() if hub_only else self._stop_all())
         if destroy:
             self.home.erase(keep_jars=False)
 
@@ -259,6 +260,12 @@ class Sandbox:
         where = f"pid {identity.pid}" + (f", port {port}" if port else "")
         took = "already up" if was_up else f"up after {time.monotonic() - begun:.1f} s"
         self._say(f"{name}: {took} ({where})")
+
+    async def _stop_hub(self) -> None:
+        for name in _STOP_ORDER:
+            if name in HUB_ROLES and self.pid(name) is not None:
+                await self.stop(name)
+                self._say(f"{name}: stopped")
 
     async def _stop_all(self) -> None:
         """Stop the roles in order, whatever the state file says; then whatever else runs from this folder."""

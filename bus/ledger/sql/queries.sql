@@ -195,3 +195,13 @@ CROSS JOIN LATERAL (
 SELECT event_id, index, reasons FROM ledger.entry AS refused
 WHERE event_id = ANY ($1::uuid[]) AND outcome = 3
   AND NOT EXISTS (SELECT FROM ledger.accepted_id WHERE accepted_id.event_id = refused.event_id);
+
+-- other_sessions --
+-- Which roles of a hub are connected with this login, beside the one who asks.
+SELECT application_name AS name FROM pg_stat_activity
+WHERE usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()
+  AND application_name LIKE 'safeguard-%';
+
+-- found_by --
+-- What an entry is found by: an entry that repeats it is found by the same.
+SELECT schema_id, issuer, step, thread, about, addressee, due_us FROM ledger.entry WHERE index = $1;

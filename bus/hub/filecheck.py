@@ -1,0 +1,99 @@
+"""Whether the published files are still those that were signed: what the publisher looks at before it goes on.
+
+All tiles above level 0, the right edge, and the newest whole tiles and bundles are compared byte for byte; of all
+others it is seen that they are there and have their size. It reads as much at a million entries as at ten. That every
+byte of every file is right is what ``bus audit verify`` says, and ``bus hub repair``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from bus.tlog import tree
+from bus.tlog.bundle import Bundle, encode_bundle
+from bus.tlog.leaf import LEAF_SIZE
+from bus.tlog.tile import WIDTH, Tile
+
+NEWEST: Final = 16
+"""Whole tiles of level 0 that are read, with their bundles."""
+_WHOLE_TILE: Final = WIDTH * tree.HASH_SIZE
+_WHOLE_BUNDLE: Final = WIDTH * (2 + LEAF_SIZE)
+
+
+def first_wrong(folder: Path, subtree_roots: Sequence[bytes], tail: Sequence[bytes]) -> str | None:
+    """The first file that is missing or not what the ledger says.
+
+    Args:
+        folder: below which ``tile/…`` stands.
+        subtree_roots: of the whole subtrees of 256 leaves.
+        tail: the leaves behind them.
+
+    Returns:
+        Its path; None if nothing was found.
+    """
+    return next(_wrong(folder, subtree_roots, tail), None)
+
+
+def _wrong(folder: Path, roots: Sequence[bytes], tail: Sequence[bytes]) -> Iterator[str]:
+    if tail:
+        number = len(roots)
+        edge = (
+            (Bundle(number, len(tail)), Bundle(number), encode_bundle(tail)),
+            (Tile(0, number, len(tail)), Tile(0, number), b"".join(tree.leaf_hashes(tail))),
+        )
+        yield from (one.path for one, whole, data in edge if not _is(folder, one.path, whole.path, data))
+    yield from _above(folder, roots)
+    for number, root in enumerate(roots):
+        for path, size in ((Tile(0, number).path, _WHOLE_TILE), (Bundle(number).path, _WHOLE_BUNDLE)):
+            if _size(folder / path) != size:
+                yield path
+        if number >= len(roots) - NEWEST:
+            yield from _whole(folder, number, root)
+
+
+def _above(folder: Path, roots: Sequence[bytes]) -> Iterator[str]:
+    level, hashes = 1, list(roots)
+    while hashes:
+        above: list[bytes] = []
+        for at in range(0, len(hashes), WIDTH):
+            some = hashes[at : at + WIDTH]
+            tile = Tile(level, at // WIDTH, len(some))
+            if not _is(folder, tile.path, Tile(level, at // WIDTH).path, b"".join(some)):
+                yield tile.path
+            if len(some) == WIDTH:
+                above.append(tree.root(some))
+        level, hashes = level + 1, above
+
+
+def _whole(folder: Path, number: int, root: bytes) -> Iterator[str]:
+    """A whole tile of level 0 leads to its root, and its bundle to the tile."""
+    tile, bundle = Tile(0, number), Bundle(number)
+    hashes = tile.split((folder / tile.path).read_bytes())
+    if tree.root(hashes) != root:
+        yield tile.path
+        return
+    data = (folder / bundle.path).read_bytes()
+    step = 2 + LEAF_SIZE
+    entries = [data[at + 2 : at + step] for at in range(0, len(data), step)]
+    if tree.leaf_hashes(entries) != hashes or encode_bundle(entries) != data:
+        yield bundle.path
+
+
+def _is(folder: Path, path: str, whole: str, data: bytes) -> bool:
+    """Whether a file holds this; a narrow one that was pruned is how the whole one begins."""
+    for name in (path, whole):
+        try:
+            found = (folder / name).read_bytes()
+        except OSError:
+            continue
+        return found == data if name == path else found[: len(data)] == data
+    return False
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

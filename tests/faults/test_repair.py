@@ -1,0 +1,207 @@
+"""The hub loses its database, its files, or both, refuses to start, and is repaired to exactly what it had been.
+
+Everything is counted from outside afterwards: inboxes, receipts and tables by :mod:`tests.outside`, tree and files by
+``bus audit verify``, and the tables against a copy from before, row by row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bus.sandbox.lifecycle import Sandbox
+from tests.docs.support import ROOT, blocks
+from tests.faults.hurt import Hurt
+from tests.faults.roles import settled
+from tests.outside import Outside
+
+pytestmark = pytest.mark.integration
+
+TABLES = ("entry", "record", "content", "accepted_id", "step", "subtree", "flush", "recipient", "intake")
+
+
+@pytest.fixture(scope="module")
+async def hurt(trial: Sandbox) -> AsyncIterator[Hurt]:
+    """A hub with a backup of its database, and some hundred entries more; its roles are stopped."""
+    found = Hurt(trial)
+    await found.grow(3, 120)
+    await found.stop()
+    await found.back_up()
+    await found.start()
+    await found.is_published(await found.grow(5, 300))
+    await settled(Outside(found.status, found.members.librdkafka("hub")))
+    await found.stop()
+    yield found
+    found.roles.stop()
+
+
+async def contents(hurt: Hurt) -> dict[str, str]:
+    """A digest of every row of each table that a repair fills."""
+    digest = "SELECT md5(coalesce(string_agg(md5(t::text), '' ORDER BY md5(t::text)), '')) FROM ledger.{} AS t"
+    return {table: await hurt.sql(digest.format(table)) for table in TABLES}
+
+
+async def recovers(hurt: Hurt) -> None:
+    """The hub starts, takes new events, and from outside nothing is missing and nothing is there twice."""
+    await hurt.start()
+    size = await hurt.grow(7, 40)
+    await hurt.is_published(size)
+    counts = await settled(Outside(hurt.status, hurt.members.librdkafka("hub")))
+    assert counts["size"] == size
+    report = await hurt.verify()
+    assert (report["holds"], report["size"]) == (True, size)
+    assert len(report["witnesses"]) == 2
+    await hurt.stop()
+    code, report = await hurt.repair()
+    assert (code, report["outcome"]) == (0, "nothing")
+
+
+async def test_a_healthy_hub_has_nothing_to_repair_and_a_running_one_is_left_alone(hurt: Hurt) -> None:
+    """Exit code 0 and a sentence; while a role runs, exit code 4 and the role's name, and nothing is touched."""
+    before = await contents(hurt)
+    done = hurt.bus("hub", "repair")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "Nothing to repair" in done.stderr
+    policy = hurt.published / "policy"
+    right = policy.read_bytes()
+    for wrong, sentence in ((right[:40], "is not a policy"), (b"quorum none\n", "folder of another log")):
+        policy.write_bytes(wrong)
+        done = hurt.bus("hub", "repair", "--yes")
+        assert (done.returncode, sentence in done.stderr) == (2, True), done.stderr
+    policy.write_bytes(right)
+    done = hurt.bus("hub", "repair", "--config", str(hurt.published / "no.toml"))
+    assert (done.returncode, "cannot be read" in done.stderr) == (2, True), done.stderr
+    for role in ("notary", "courier", "publisher"):
+        await hurt.start(role)
+        refused = hurt.bus("hub", "repair", "--yes")
+        assert refused.returncode == 4
+        assert f"the hub still runs: {'a notary' if role == 'notary' else role}" in refused.stderr
+        await hurt.sandbox.stop(role)
+    assert await contents(hurt) == before
+
+
+async def test_a_database_from_before_the_checkpoint_gets_its_lost_entries_back(hurt: Hurt) -> None:
+    """Notary, courier and publisher refuse; every lost row comes back as it was; nobody gets anything twice."""
+    before = await contents(hurt)
+    await hurt.roll_back()
+    assert "is older" in await hurt.refuses("publisher")
+    assert "older than the inboxes" in await hurt.refuses("courier")
+    assert "older than the inboxes" in await hurt.refuses("notary")
+    code, plan = await hurt.repair()
+    assert (code, plan["outcome"], plan["partial"]) == (3, "planned", [])
+    assert [step["do"] for step in plan["steps"]] == ["append", "files"]
+    assert await hurt.sql("SELECT size FROM ledger.head") == plan["size"]
+    code, report = await hurt.repair("--yes")
+    assert (code, report["outcome"]) == (0, "done")
+    assert await contents(hurt) == before
+    await recovers(hurt)
+
+
+@pytest.mark.deep
+async def test_the_runbook_goes_as_written(hurt: Hurt) -> None:
+    """Its commands, in its order, over an old database: each ends as the page says."""
+    await hurt.roll_back()
+    (text,) = blocks(ROOT / "docs" / "runbooks" / "repair.md", "sh")
+    ends = {"bus hub repair": 3}
+    for line in text.splitlines():
+        words = re.split(r"\s+", line)[1:]
+        if line == "bus sandbox up" and ends.get("seen") is None:
+            ends["seen"] = 1
+            continue
+        done = await asyncio.to_thread(hurt.bus, *words)
+        assert done.returncode == ends.get(line, 0), f"{line}: {done.stderr}"
+    await hurt.stop()
+    await recovers(hurt)
+
+
+@pytest.mark.deep
+async def test_a_database_and_a_folder_from_before_are_caught_by_the_witnesses(hurt: Hurt) -> None:
+    """An old database with an old folder and an old cursor: only the witnesses know, and their size is named."""
+    folder = hurt.published
+    newest = max(int(path.name) for path in (folder / "checkpoints").glob("[0-9]*"))
+    size = int(await hurt.sql("SELECT size FROM ledger.head", database_name="backup"))
+    older = max(int(p.name) for p in (folder / "checkpoints").glob("[0-9]*") if int(p.name) <= size)
+    before = await contents(hurt)
+    await hurt.roll_back()
+    note = (folder / "checkpoints" / str(older)).read_bytes()
+    for path in (folder / "checkpoints").glob("[0-9]*"):
+        if int(path.name) > older:
+            path.unlink()
+    for name in ("checkpoint", "checkpoint.unwitnessed"):
+        (folder / "log" / name).write_bytes(note)
+    (folder / "last-signed").write_bytes(note.rpartition(b"\n\n")[0] + b"\n")
+    sentence = await hurt.refuses("publisher")
+    assert f"has cosigned {newest} entries, we have {size}" in sentence
+    assert "older than the inboxes" in await hurt.refuses("notary")
+    code, plan = await hurt.repair()
+    assert code == 3
+    assert set(plan["witnesses"].values()) == {newest}
+    assert str(newest) in plan["found"][0]["sentence"]
+    code, report = await hurt.repair("--yes")
+    assert (code, report["outcome"], report["partial"]) == (0, "done", [])
+    assert await contents(hurt) == before
+    await recovers(hurt)
+
+
+@pytest.mark.deep
+async def test_a_database_older_than_the_cursor_alone_is_made_good_from_receipts(hurt: Hurt) -> None:
+    """Nothing of the lost entries was published: what receipts and inboxes say of them is enough."""
+    folder = hurt.published
+    await hurt.back_up()
+    begun = int(await hurt.sql("SELECT size FROM ledger.head"))
+    await hurt.start("notary", "courier")
+    size = await hurt.grow(11, 60)
+    counts = await settled(Outside(hurt.status, hurt.members.librdkafka("hub")))
+    assert counts["size"] == size
+    await hurt.stop()
+    before = await contents(hurt)
+    await hurt.roll_back()
+    assert f"\n{begun}\n" in (folder / "last-signed").read_text()
+    assert "older than the inboxes" in await hurt.refuses("notary")
+    code, report = await hurt.repair("--yes")
+    assert (code, report["outcome"], report["partial"]) == (0, "done", [])
+    assert await contents(hurt) == before
+    await recovers(hurt)
+
+
+@pytest.mark.deep
+async def test_lost_and_forged_files_are_written_again_and_forged_ones_kept(hurt: Hurt) -> None:
+    """Without its tiles, and with a forged one, the publisher refuses; the ledger has all that is needed."""
+    tiles = hurt.published / "log" / "tile"
+    before = {path.relative_to(tiles): path.read_bytes() for path in tiles.rglob("*") if path.is_file()}
+    shutil.rmtree(tiles)
+    assert "is missing or was changed" in await hurt.refuses("publisher")
+    code, report = await hurt.repair("--yes")
+    assert (code, [step["do"] for step in report["steps"]]) == (0, ["files"])
+    forged = tiles / "entries" / "000"
+    data = bytearray(forged.read_bytes())
+    data[376 * 60 + 100] ^= 1
+    forged.write_bytes(data)
+    assert "tile/entries/000 is missing or was changed" in await hurt.refuses("publisher")
+    code, report = await hurt.repair()
+    assert (code, report["found"][0]["what"]) == (3, "files-damaged")
+    code, report = await hurt.repair("--yes")
+    assert code == 0
+    assert forged.read_bytes() == before[forged.relative_to(tiles)]
+    assert (hurt.published / "damaged" / "tile" / "entries" / "000").read_bytes() == bytes(data)
+    (hurt.published / "last-signed").write_text("truncat")
+    assert "is unreadable" in await hurt.refuses("publisher")
+    code, report = await hurt.repair("--yes")
+    assert (code, [step["do"] for step in report["steps"]]) == (0, ["last-signed"])
+    await recovers(hurt)
+
+
+@pytest.mark.deep
+async def test_an_old_database_without_files_is_made_good_from_receipts(hurt: Hurt) -> None:
+    """Both are lost: receipts and outboxes still say what stood there, and it leads to the root that was signed."""
+    before = await contents(hurt)
+    await hurt.roll_back()
+    shutil.rmtree(hurt.published / "log" / "tile")
+    code, report = await hurt.repair("--yes")
+    assert (code, report["outcome"], report["partial"]) == (0, "done", [])
+    assert await contents(hurt) == before
+    await recovers(hurt)
