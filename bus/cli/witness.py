@@ -74,19 +74,25 @@ def key(name: str | None, folder: Path | None) -> None:
 
 @command("trust", examples="""
 bus witness trust ledger.example/safeguard+5a9e4cd7+AQ…
+bus witness trust ledger.example/safeguard+5a9e4cd7+AQ… --vouched checkpoint
 bus witness trust --remove ledger.example/safeguard+5a9e4cd7+AQ…
 """)  # fmt: skip
 @click.argument("vkey")
 @option("--origin", help="The log's origin.  [default: the key's name]")
 @option("--remove", is_flag=True, help="Cosign no more what this key signs. What was cosigned stays remembered.")
+@option("--vouched", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="CHECKPOINT",
+        help="Only if this checkpoint is signed by VKEY and by a key of the log that is trusted already.")  # fmt: skip
 @dir_option()
-def trust(vkey: str, origin: str | None, remove: bool, folder: Path | None) -> None:
+def trust(vkey: str, origin: str | None, remove: bool, vouched: Path | None, folder: Path | None) -> None:
     """Cosign from now on what a log signs with the key VKEY.
 
-    A witness that runs takes it up at once. A log may have several keys.
+    A witness that runs takes it up at once. A log may have several keys. With --vouched the old key speaks
+    for the new one; without it, compare VKEY over a second channel.
     """
     log_key = _vkey(vkey)
     with _opened(folder) as found:
+        if vouched is not None:
+            found.is_vouched(log_key, vouched.read_bytes(), origin)
         if remove:
             found.distrust(log_key, origin)
             say(f"no longer trusted: {log_key.name}")

@@ -1,4 +1,11 @@
-"""What the publisher keeps in its folder: the log's signing key, the policy, and what was last signed."""
+"""What the publisher keeps in its folder: the log's signing keys, the policy, and what was last signed.
+
+::
+
+    log.key       signs; log.vkey is its public half
+    next.key      signs too, beside it, while one key follows another; next.vkey
+    old-*.vkey    public halves of keys that have signed
+"""
 
 from __future__ import annotations
 
@@ -9,7 +16,9 @@ from bus.errors import Malformed, StartRefused, UsageError
 from bus.hub.tilefiles import write_durable
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.policy import Policy
-from bus.tlog.vkey import Kind, NoteKey
+from bus.tlog.vkey import Kind, NoteKey, VerifierKey
+
+KEY, NEXT = "log.key", "next.key"
 
 
 def load_key(path: Path, origin: str) -> NoteKey:
@@ -19,21 +28,50 @@ def load_key(path: Path, origin: str) -> NoteKey:
         UsageError: the file is no such key, or another log's.
     """
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        key = NoteKey(origin, Kind.ED25519, secrets.token_bytes(32))
-        path.touch(mode=0o600)
-        write_durable(path, f"{key.encode()}\n".encode())
-        path.chmod(0o600)
+        make_key(path, origin)
     try:
         key = NoteKey.decode(path.read_text(encoding="ascii").strip())
     except (Malformed, ValueError) as error:
         raise UsageError(f"{path} is not a log's key") from error
     if key.verifier.name != origin:
         raise UsageError(f"{path} is the key of another log")
-    vkey = path.with_suffix(".vkey")
-    if not vkey.is_file():
-        write_durable(vkey, f"{key.verifier.encode()}\n".encode())
+    vkey, line = path.with_suffix(".vkey"), f"{key.verifier.encode()}\n".encode()
+    if not vkey.is_file() or vkey.read_bytes() != line:
+        write_durable(vkey, line)
     return key
+
+
+def make_key(path: Path, origin: str) -> None:
+    """A new secret key in a file that only its owner can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    key = NoteKey(origin, Kind.ED25519, secrets.token_bytes(32))
+    draft = path.with_name(f".{path.name}.part")
+    draft.touch(mode=0o600)
+    draft.chmod(0o600)
+    write_durable(path, f"{key.encode()}\n".encode())
+
+
+def signing_keys(folder: Path, origin: str) -> list[NoteKey]:
+    """The keys that sign now: one, and two while one follows another.
+
+    Raises:
+        UsageError: a file is no such key, or another log's.
+    """
+    keys = [load_key(folder / KEY, origin)]
+    return [*keys, load_key(folder / NEXT, origin)] if (folder / NEXT).is_file() else keys
+
+
+def known_keys(folder: Path) -> list[VerifierKey]:
+    """Public halves of all keys that sign, or have signed: the old ones first, the next one last.
+
+    Raises:
+        UsageError: a file is no verifier key.
+    """
+    paths = [*sorted(folder.glob("old-*.vkey")), folder / "log.vkey", folder / "next.vkey"]
+    try:
+        return [VerifierKey.decode(p.read_text(encoding="ascii").strip()) for p in paths if p.is_file()]
+    except (Malformed, ValueError) as error:
+        raise UsageError(f"{folder} has a verifier key that is none") from error
 
 
 def load_policy(path: Path) -> Policy:

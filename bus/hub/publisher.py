@@ -11,6 +11,7 @@ Files below its folder::
     checkpoints/<size>  every checkpoint that was ever signed, with the cosignatures it got
     last-signed         the text of the last checkpoint, durable before it was signed
     log.key, log.vkey   the signing key (0600) and its public half
+    next.key, next.vkey a second one that signs beside it, while one key follows another
     policy              whose cosignatures make a checkpoint public (c2sp.org/tlog-policy)
 """
 
@@ -28,7 +29,7 @@ from bus.errors import LedgerError, Malformed, StartRefused, Unavailable, UsageE
 from bus.hub import faults
 from bus.hub.config import HubConfig, PublisherConfig
 from bus.hub.filecheck import first_wrong
-from bus.hub.logkey import last_signed, load_key, load_policy
+from bus.hub.logkey import last_signed, load_policy, signing_keys
 from bus.hub.tilefiles import RightEdge, prune_partials, write_durable, write_files
 from bus.ledger.sql import QUERIES
 from bus.ledger.store import connect
@@ -63,7 +64,7 @@ class LogPublisher:
         self._config: PublisherConfig = config.publisher
         self._folder = config.publisher.folder
         self._log_folder = self._folder / "log"
-        self._key = load_key(self._folder / "log.key", config.origin)
+        self._keys = signing_keys(self._folder, config.origin)
         self._policy = load_policy(self._folder / "policy")
         self._witnessed: dict[str, int] = {}
         self._renew_at = 0.0
@@ -148,7 +149,7 @@ class LogPublisher:
         faults.at("publisher.signed.before")
         await asyncio.to_thread(write_durable, self._folder / "last-signed", text)
         faults.at("publisher.signed.after")
-        note = Note(text, (sign_note(text, self._key),))
+        note = Note(text, tuple(sign_note(text, key) for key in self._keys))
         await asyncio.to_thread(self._keep, "checkpoint.unwitnessed", checkpoint.size, note)
         faults.at("publisher.published")
         return note

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from bus.hub.logkey import load_key
+from bus.hub.logkey import known_keys, signing_keys
 from bus.paths import ops_dir
 from bus.sandbox import database, witnesses
 from bus.sandbox.home import Home, make_private, secret, write_private
@@ -75,9 +75,9 @@ def _prepare_hub(home: Home, ports: Mapping[str, int]) -> KeyRing:
 
 def _prepare_publisher(home: Home, ports: Mapping[str, int]) -> None:
     """The log's key, the witnesses that cosign it, and the policy that names them."""
-    key = load_key(home.publisher / "log.key", ORIGIN).verifier
+    key = signing_keys(home.publisher, ORIGIN)[0].verifier
     witnesses.prepare(home, key)
-    _write(home.publisher / "policy", witnesses.policy(home, key, ports))
+    _write(home.publisher / "policy", witnesses.policy(home, known_keys(home.publisher), ports))
 
 
 def _keys(path: Path, *, sealing: bool = True) -> KeyRing:

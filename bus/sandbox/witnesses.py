@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -42,9 +42,9 @@ def prepare(home: Home, log_key: VerifierKey) -> None:
             store.trust(log_key.name, log_key)
 
 
-def policy(home: Home, log_key: VerifierKey, ports: Mapping[str, int]) -> str:
-    """The policy by which the sandbox's log is believed (c2sp.org/tlog-policy)."""
-    lines = [f"log {log_key.encode()} http://127.0.0.1:{ports['log']}"]
+def policy(home: Home, log_keys: Sequence[VerifierKey], ports: Mapping[str, int]) -> str:
+    """The policy by which the sandbox's log is believed (c2sp.org/tlog-policy): all its keys, old and new."""
+    lines = [f"log {key.encode()} http://127.0.0.1:{ports['log']}" for key in log_keys]
     for witness in WITNESSES:
         vkey = folder(home, witness).key().verifier.encode()
         lines.append(f"witness {witness.name} {vkey} http://127.0.0.1:{ports[witness.role]}")

@@ -117,6 +117,27 @@ class Witness:
             self.store.trust(name, key)
         return name
 
+    def is_vouched(self, key: VerifierKey, note: bytes, origin: str | None = None) -> None:
+        """See that a log's new key comes from whoever has the old one: both have signed one checkpoint of the log.
+
+        Raises:
+            CheckFailed: they have not, or it is not a checkpoint of a log that is trusted.
+        """
+        name = origin or key.name
+        known = self.store.find(name)
+        old = () if known is None else known.keys
+        try:
+            found = Note.decode(note)
+            checkpoint = Checkpoint.decode(found.text)
+            signers = {one for one, _ in found.verified([*old, key])}
+        except Malformed:
+            raise CheckFailed("that is no checkpoint") from None
+        if checkpoint.origin != name or key not in signers or not signers - {key}:
+            raise CheckFailed(
+                "the checkpoint is not signed by this key and by one that is trusted already",
+                hint="Fetch the log's newest checkpoint; both keys sign while one follows the other.",
+            )
+
     def distrust(self, key: VerifierKey, origin: str | None = None) -> None:
         """Cosign no more what this key signed.
 

@@ -103,12 +103,12 @@ class Hurt:
         assert "bus hub repair" in told["hint"]
         return told["error"]
 
-    def bus(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run ``bus`` in this sandbox."""
+    def bus(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run ``bus`` in this sandbox, with a text on its standard input."""
         env = {**os.environ, "BUS_HOME": str(self.sandbox.home.root), "BUS_AS": "audit-isles"}
         return subprocess.run(
             [sys.executable, "-m", "bus", *arguments], env=env, capture_output=True, text=True, check=False,
-            stdin=subprocess.DEVNULL,
+            input=given,
         )  # fmt: skip
 
     async def repair(self, *arguments: str) -> tuple[int, dict[str, Any]]:
