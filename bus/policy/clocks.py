@@ -61,6 +61,8 @@ def after(start_us: int, length_us: int, pauses: Sequence[Interval], calendar: C
 
     ``pauses`` are merged.
     """
+    if length_us <= 0:
+        return start_us
     left, at = length_us, start_us
     for first, last in [*pauses, (FOREVER, FOREVER)]:
         if last <= at:
