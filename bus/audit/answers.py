@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from bus.audit.compliance import compliance
+from bus.audit.lateness import lateness
 from bus.audit.ledger import Ledger
 from bus.audit.words import OUTCOMES, moment, when
 from bus.errors import BusError, LedgerError, UsageError
@@ -31,6 +32,7 @@ WHO = ("org", "nation", "sent", "delivered", "fetched", "taken", "acted", "decis
 """The columns of who knew of an event, and when."""
 
 _ACKNOWLEDGEMENT = "Acknowledgement"
+_OVERDUE = "Overdue"
 _RECALL = "Recall"
 _FACTS = ("fetched", "taken")
 
@@ -125,6 +127,7 @@ async def trace(ledger: Ledger, wanted: UUID | int) -> dict[str, Any]:
         "who": [{name: line.get(name) for name in WHO} | {"nation": nations.get(line["org"])} for line in who],
         "thread": [row(found) | {"about": _text(found["about"])} for found in thread],
         "recalls": [await _recall(ledger, one, thread) for one in _recalls(entry, thread)],
+        "deadlines": lateness(await ledger.overdue(entry["thread"], schema_ids(_OVERDUE))),
     }
 
 

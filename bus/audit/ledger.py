@@ -106,6 +106,10 @@ class Ledger:
         """The accepted events of a thread, in order."""
         return await self._db.fetch(QUERIES["thread"], thread)
 
+    async def overdue(self, thread: UUID, schema_ids: Sequence[int]) -> list[asyncpg.Record]:
+        """What was stated of deadlines in a thread, in order."""
+        return await self._db.fetch(QUERIES["overdue"], thread, schema_ids)
+
     async def delivered_at(self, lane: str, index: int) -> Any:
         """When the courier says it had delivered an entry; None if it does not say so yet."""
         row = await self._one("delivered_at", lane, index)

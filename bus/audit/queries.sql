@@ -61,6 +61,13 @@ FROM ledger.entry
 WHERE ((thread = $1 AND thread IS DISTINCT FROM event_id) OR event_id = $1) AND outcome = 1 AND index < (SELECT size FROM ledger.head)
 ORDER BY index;
 
+-- overdue --
+-- The headers of what was stated of deadlines in a thread, in order.
+SELECT entry.index, entry.schema_id, record.header
+FROM ledger.entry LEFT JOIN ledger.record USING (index)
+WHERE thread = $1 AND outcome = 1 AND entry.schema_id = ANY ($2::integer[]) AND index < (SELECT size FROM ledger.head)
+ORDER BY index;
+
 -- delivered_at --
 -- When the courier had committed the part of a lane that an entry stands in: advisory.
 SELECT min(delivered_at) AS delivered_at FROM ledger.delivery

@@ -166,13 +166,14 @@ bus audit trace 42 -o json
 @asks
 @output_option("table", "json", "ndjson", "csv")
 def trace(event: str, as_org: str | None, dsn: str | None, output: str) -> None:
-    """Say who knew of an event and when; then the events of its thread, in order, and who answered its recall.
+    """Say who knew of an event and when; the events of its thread, in order; who answered its recall; what was late.
 
     NDJSON and CSV have the first of these lists alone.
     """
     answer = _ask("trace", event, ledger_dsn(as_org, dsn))
     from bus.audit.answers import ROW, WHO
     from bus.audit.compliance import COLUMNS
+    from bus.audit.lateness import COLUMNS as LATENESS
     from bus.cli.output import print_rows
 
     if output == "json":
@@ -184,6 +185,9 @@ def trace(event: str, as_org: str | None, dsn: str | None, output: str) -> None:
         for recall in answer["recalls"]:
             click.echo()
             print_rows(recall["who"], COLUMNS, "table")
+        if answer["deadlines"]:
+            click.echo()
+            print_rows(answer["deadlines"], LATENESS, "table")
     else:
         print_rows(answer["who"], WHO, output)
 

@@ -134,12 +134,14 @@ def answered(case: Case, seen: Seen) -> None:
     header, step, name = seen.header, seen.header.step, seen.info.name
     if header.issuer == case.header.addressee and name == "TakedownAction" and step in REMOVED:
         case.answered = True
-    forced = getattr(seen.body, "reason", None) == "force_majeure"
+    forced = step == "impossible" and getattr(seen.body, "reason", None) == "force_majeure"
     for duty in case.duties.values():
-        if duty.obligor != header.issuer or step not in duty.row.met_by or name not in answers(duty.row.applies_to):
+        if duty.obligor != header.issuer or name not in answers(duty.row.applies_to):
             continue
         if forced and "force_majeure" in duty.row.pauses:
             duty.pause("force_majeure", seen.time_us)
+            continue
+        if step not in duty.row.met_by:
             continue
         for reason in ("unclear", "force_majeure"):
             duty.resume(reason, seen.time_us)

@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -25,11 +26,11 @@ from bus.events import registry
 from bus.events.clock import Clock
 from bus.events.codec import decode_body, decode_decision, decode_header
 from bus.hub import faults
-from bus.hub.casebook import Casebook
+from bus.hub.casebook import Casebook, Owed
 from bus.hub.cases import Seen
 from bus.hub.clock import HubClock
 from bus.hub.config import HubConfig
-from bus.hub.statements import Said, Voice, say
+from bus.hub.statements import Said, Voice, id_of, say
 from bus.kafka.records import Outgoing
 from bus.kafka.writer import Writer
 from bus.ledger.sql import QUERIES
@@ -44,6 +45,8 @@ BATCH = 2000
 """Entries read at a time."""
 SETTLE_S = 1.0
 """How long the ledger may take to commit what it has dated."""
+MAX_SAID = 1000
+"""Statements of one round: after a long absence there may be many."""
 AGAIN_S = 15.0
 """After so long without an entry, what was sent is looked up, and sent again if there is none."""
 
@@ -91,10 +94,9 @@ class Clerk:
         head = await connection.fetchrow(QUERIES["clerk_head"])
         await self._read(connection, head["size"])
         faults.at("clerk.read")
-        settled_us = min(now_us, max(head["time_us"], now_us - int(SETTLE_S * 1_000_000)))
         await self._check_sent(connection)
-        wanted = [say(self._voice, owed, now_us) for owed in self._book.owed(settled_us)]
-        wanted = [said for said in wanted if said.header.event_id not in self._refused | self._sent.keys()]
+        fresh = self._fresh(self._book.owed(settled(now_us, head["time_us"])), now_us)
+        wanted = [say(self._voice, owed, now_us) for owed in islice(fresh, MAX_SAID)]
         if not wanted:
             return
         faults.at("clerk.send.before")
@@ -102,6 +104,13 @@ class Clerk:
         faults.at("clerk.send.after")
         self._sent.update(dict.fromkeys((said.header.event_id for said in wanted), time.monotonic()))
         log.info("clerk.said", statements=len(wanted))
+
+    def _fresh(self, owed: Sequence[Owed], now_us: int) -> Iterator[Owed]:
+        """What is not on its way already, and was not refused."""
+        for one in owed:
+            event_id = id_of(self._voice, one, now_us)
+            if event_id not in self._sent and event_id not in self._refused:
+                yield one
 
     # --- reading the ledger --------------------------------------------------------------------------------------
 
@@ -150,6 +159,11 @@ class Clerk:
             log.warning("clerk.refused", index=row["index"], reasons=row["reasons"])
         for event_id in late:
             del self._sent[event_id]
+
+
+def settled(now_us: int, ledger_us: int) -> int:
+    """Up to which instant all is known that was recorded by then: the ledger's own, or a little ago."""
+    return min(now_us, max(ledger_us, now_us - int(SETTLE_S * 1_000_000)))
 
 
 class Outbox:

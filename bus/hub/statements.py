@@ -88,10 +88,14 @@ def dated(at_us: int, now_us: int) -> int:
     return max(at_us, (now_us // DAY_US - OLDEST_DAYS) * DAY_US)
 
 
+def id_of(voice: Voice, owed: Owed, now_us: int) -> bytes:
+    """The id of a statement's event."""
+    return statement_id(voice.origin, fact_of(owed), dated(owed.statement.at_us, now_us))
+
+
 def say(voice: Voice, owed: Owed, now_us: int) -> Said:
     """The event of a statement."""
-    at_us = dated(owed.statement.at_us, now_us)
-    event_id = statement_id(voice.origin, fact_of(owed), at_us)
+    at_us, event_id = dated(owed.statement.at_us, now_us), id_of(voice, owed, now_us)
     info = registry.by_name(NOTICE if owed.duty is None else "Overdue")
     header = _header(voice, owed, event_id, at_us)
     salt = _mac(voice, b"salt", event_id)
@@ -147,7 +151,7 @@ def _audience(owed: Owed) -> tuple[str, ...]:
     case, duty = owed.case, owed.duty
     whom = {case.header.issuer, (case.header.addressee or "") if duty is None else duty.obligor} - {HUB, ""}
     wide = whom | set(case.header.audience) - {HUB}
-    if owed.statement.step == "escalated" and len(wide) <= MAX_AUDIENCE:
+    if case.type == NOTICE and owed.statement.step == "escalated" and len(wide) <= MAX_AUDIENCE:
         whom = wide
     return tuple(sorted(whom))
 

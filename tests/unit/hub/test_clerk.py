@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bus.errors import UsageError
+from bus.hub.clerk import settled
+from bus.hub.config import ClerkConfig
 from bus.hub.statements import dated, statement_id
 from bus.trust.adoptions import adoption
-from tests.unit.hub.hall import HOUR, SHIPPED, Hall
+from tests.unit.hub.hall import HOUR, SHIPPED, VERIFIED, Hall
 from tests.unit.hub.support import ORIGIN
 
 DAY = 24 * HOUR
@@ -283,6 +288,103 @@ def test_parts_come_in_order_and_together(hall: Hall) -> None:
 
 def _parts(text: str) -> list[dict[str, Any]]:
     return adoption("deadlines", "deadlines", text)
+
+
+def test_what_somebody_could_not_do_for_now_is_waited_for(hall: Hall) -> None:
+    """Impossible by force majeure stops the clock; the removal that comes after all is in time by as much."""
+    notice, clerk = hall.notice(), hall.clerk()
+    hall.later(10)
+    assert hall.act(notice, "impossible", body={"reason": "force_majeure"}) is None
+    hall.later(500)
+    clerk.work()
+    assert hall.act(notice, "removed") is None
+    clerk.work()
+    assert hall.said() == ["delivered"]
+    assert not clerk.book.cases
+
+
+def test_an_outage_of_the_hub_counts_against_nobody(hall: Hall) -> None:
+    """The time between the last entry before a continued log and its first is paused."""
+    hall.notice()
+    clerk = hall.clerk()
+    clerk.work()
+    gone = hall.now_us
+    hall.later(100)
+    clerk.read()
+    clerk.book.outage(gone, hall.now_us)
+    assert clerk.owed() == []
+    hall.later(25)
+    assert [said.header.step for said in clerk.owed()] == ["overdue"]
+
+
+@pytest.mark.parametrize(("start", "late"), [("fetched", True), ("taken", False)])
+def test_a_clock_starts_on_the_fact_that_its_row_names(start: str, late: bool) -> None:
+    """Fetched starts one that waits for that; one that waits for `taken` goes on waiting."""
+    row = VERIFIED[VERIFIED.index("[deadline.au-class1]") : VERIFIED.index("[deadline.arachnid")]
+    hall = Hall(VERIFIED.replace(row, row.replace('starts_on = "delivered"', f'starts_on = "{start}"')))
+    notice, clerk = hall.notice(), hall.clerk()
+    hall.later(100)
+    clerk.work()
+    assert hall.said() == []
+    assert hall.tell("pixelpost", ("ministry",), "Acknowledgement", "fetched", about=notice)[1] is None
+    hall.later(25)
+    clerk.work()
+    assert hall.said() == (["overdue"] if late else [])
+
+
+def test_an_acknowledgement_by_agreement_is_owed_by_whom_it_is_addressed_to(hall: Hall) -> None:
+    """A day for an urgent report: taken up in time says nothing, never taken up is late; the others owe nothing."""
+    for taken in (True, False):
+        report, reason = hall.tell(
+            "pixelpost", ("lighthouse", "polder-police"), "Report", "filed", priority="urgent",
+            addressee="polder-police", deadline="ack-urgent",
+        )  # fmt: skip
+        assert reason is None
+        hall.delivered[hall.accepted[report].index] = hall.state.time_us
+        hall.later(20)
+        if taken:
+            assert hall.tell("polder-police", ("pixelpost",), "Acknowledgement", "taken", about=report)[1] is None
+    hall.later(5)
+    hall.clerk().work()
+    told = [
+        (one.header.step, one.header.about, one.header.addressee) for one in hall.seen() if one.info.name == "Overdue"
+    ]
+    assert told == [("overdue", report, "polder-police")]
+
+
+def test_it_waits_for_what_the_ledger_has_dated_and_not_committed() -> None:
+    """Up to the ledger's own time all is known; beyond it, what is a second old; never what is ahead of the clock."""
+    second = 1_000_000
+    assert settled(100 * second, 99_500_000) == 99_500_000
+    assert settled(100 * second, 7 * second) == 99 * second
+    assert settled(100 * second, 101 * second) == 100 * second
+
+
+@pytest.mark.parametrize("text", ["", "zz" * 32, "ab" * 31, "ab" * 33, "AB" * 32, "\u0665" * 64])
+def test_a_wrong_secret_is_refused(tmp_path: Path, text: str) -> None:
+    """The secret is 64 lower-case hex digits that only its owner reads; the error does not show it."""
+    file = tmp_path / "clerk.secret"
+    file.write_text("ab" * 32 + "\n", encoding="ascii")
+    file.chmod(0o600)
+    config = ClerkConfig("dsn", file, "hub-agreement@2024")
+    assert config.secret() == b"\xab" * 32
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        config.secret()
+    assert not text or text not in str(caught.value)
+    file.chmod(0o644)
+    with pytest.raises(UsageError, match="read by others"):
+        config.secret()
+
+
+def test_an_id_is_what_the_format_says() -> None:
+    """Computed here from the format's own words, with nothing of ours."""
+    fact = b"Overdue.overdue\x00" + b"\x11" * 16 + b"fernpost\x00au-class1\x00\x00\x00\x00\x00"
+    digest = hashlib.sha256(b"safeguard/id/v1\x00ledger.example/log\x00" + fact).hexdigest()
+    number = int("018bcfe56800" + digest[12:32], 16)
+    number = number & ~(0xF << 76) | 7 << 76
+    number = number & ~(0x3 << 62) | 2 << 62
+    assert statement_id("ledger.example/log", fact, 0x018BCFE56800 * 1000).hex() == f"{number:032x}"
 
 
 @given(st.binary(max_size=60), st.integers(0, 4_000_000_000_000_000))

@@ -1,0 +1,108 @@
+"""The clerk of a real sandbox: a notice with a clock of its own, answered late within seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from msgspec import structs
+
+from bus.events.clock import format_us
+from bus.events.examples import example
+from bus.events.ids import parse_uuid
+from bus.partner import Profile, Publisher
+from bus.sandbox.lifecycle import Sandbox
+
+SECOND = 1_000_000
+WAIT_S = 90.0
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+async def _publish(sandbox: Sandbox, org: str, event: dict[str, Any], journals: Path) -> tuple[str, tuple[str, ...]]:
+    profile = Profile.load(sandbox.home.organisation(org) / "profile.toml")
+    async with Publisher(structs.replace(profile, journal_home=journals), linger_ms=2) as publisher:
+        outcome = await publisher.publish(event)
+    return outcome.outcome, outcome.reasons
+
+
+def _notice(deadline: str, due_us: int | None) -> dict[str, Any]:
+    event = example(
+        "TakedownNotice",
+        issuer="ministry-isles",
+        audience=["fernpost"],
+        nations=["GB"],
+        now_us=_now_us(),
+        step="issued",
+    )
+    event["header"] |= {"deadline": deadline, "due_at": None if due_us is None else format_us(due_us)}
+    event["body"]["renotify_every_h"] = None
+    return event
+
+
+async def _until(sandbox: Sandbox, notice: str, step: str) -> None:
+    """Wait until the hub has said this about a notice."""
+    connection = await asyncpg.connect(sandbox.status()["postgres"]["admin_dsn"])
+    query = "SELECT count(*) FROM ledger.entry WHERE about = $1 AND step = $2 AND issuer = 'hub' AND outcome = 1"
+    limit = time.monotonic() + WAIT_S
+    try:
+        while not await connection.fetchval(query, notice, step):
+            assert time.monotonic() < limit, f"the clerk never said {step}"
+            await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
+
+
+async def test_a_notice_that_is_answered_late_is_called_late_and_cured(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Its issuer's own date is some seconds ahead; the trace shows what was owed, and how late it came."""
+    for seconds in (4, 16, 64):  # a machine under load may take longer than the shortest of clocks
+        notice = _notice("stated", _now_us() + seconds * SECOND)
+        told = await _publish(sandbox, "ministry-isles", notice, tmp_path)
+        if told == ("accepted", ()):
+            break
+        assert told == ("refused", ("deadline-date",))
+    else:
+        raise AssertionError("no notice was recorded within a minute")
+    event_id = notice["header"]["event_id"]
+    await _until(sandbox, event_id, "overdue")
+    answer = example(
+        "TakedownAction",
+        issuer="fernpost",
+        audience=["ministry-isles"],
+        nations=["GB"],
+        now_us=_now_us(),
+        step="removed",
+    )
+    thread = parse_uuid(event_id).hex()
+    answer["header"] |= {"about": event_id, "thread": thread, "lane": "urgent", "effect_at": None, "case": None}
+    assert await _publish(sandbox, "fernpost", answer, tmp_path) == ("accepted", ())
+    await _until(sandbox, event_id, "cured")
+
+    command = [sys.executable, "-m", "bus", "--home", str(sandbox.home.root), "audit", "trace", event_id, "-o", "json"]
+    traced = subprocess.run(command, env=dict(os.environ), capture_output=True, check=True)  # noqa: ASYNC221 - at the end
+    found = json.loads(traced.stdout)["deadlines"]
+    assert {line["step"] for line in found} <= {"warned", "overdue", "escalated", "cured"}
+    assert {line["deadline"] for line in found} == {"stated"}
+    by_step = {line["step"]: line for line in found}
+    assert by_step["overdue"]["due"] == by_step["overdue"]["at"] == notice["header"]["due_at"]
+    assert by_step["cured"]["after_due_s"] >= 0
+
+
+async def test_a_deadline_that_is_not_made_for_it_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Terrorist content's hour on a notice about child sexual abuse, a row that nobody adopted, a date gone by."""
+    for deadline, due_us, reason in (
+        ("eu-tco-remove", None, "deadline-matter"),
+        ("no-such-row", None, "deadline-unknown"),
+        ("stated", _now_us() - SECOND, "deadline-date"),
+    ):
+        found = await _publish(sandbox, "ministry-isles", _notice(deadline, due_us), tmp_path)
+        assert found == ("refused", (reason,))
