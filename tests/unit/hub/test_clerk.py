@@ -303,6 +303,20 @@ def test_what_somebody_could_not_do_for_now_is_waited_for(hall: Hall) -> None:
     assert not clerk.book.cases
 
 
+def test_a_late_answer_that_is_read_before_its_delivery_is_not_forgotten(hall: Hall) -> None:
+    """Until it is known when a notice was delivered, nothing can be said of it, and it stays open."""
+    notice = hall.notice()
+    delivered = hall.delivered.pop(hall.accepted[notice].index)
+    hall.later(30)
+    hall.act(notice, "removed")
+    clerk = hall.clerk()
+    clerk.work()
+    assert hall.said() == []
+    hall.delivered[hall.accepted[notice].index] = delivered
+    clerk.work()
+    assert hall.said() == ["delivered", "overdue", "cured"]
+
+
 def test_an_outage_of_the_hub_counts_against_nobody(hall: Hall) -> None:
     """The time between the last entry before a continued log and its first is paused."""
     hall.notice()

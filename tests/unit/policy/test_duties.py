@@ -56,6 +56,13 @@ def test_an_answer_in_time_says_nothing() -> None:
     assert is_closed(duty, TABLE)
 
 
+def test_late_begins_with_the_first_microsecond_after_the_due_instant() -> None:
+    """At the instant itself it is in time; a microsecond later it is late, by no whole second."""
+    duty = _duty(delivered=START)
+    duty.meet(START + LENGTH + 1, None)
+    assert [(one.step, one.late_s) for one in statements(duty, TABLE, FOREVER)] == [("overdue", 0), ("cured", 0)]
+
+
 def test_an_answer_told_late_but_made_in_time_is_cured_with_no_lateness() -> None:
     """Who had said nothing was called late; the answer shows when it was made."""
     duty = _duty(delivered=START)
