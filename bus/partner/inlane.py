@@ -69,8 +69,17 @@ class Opener:
         if any(one.problem == UNKNOWN_KEY for one in found):
             await self._directory.refresh()
             found = self._checker.check(records, self._directory.directory)
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._remember, found)
+        told = self._directory.told()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._remember, found, told)
         return [self._delivery(one, lane, mark) for one in found]
+
+    async def begin(self) -> None:
+        """Expect in the published log what the directory was made of.
+
+        Raises:
+            Unavailable: the journal cannot be written.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._remember, (), self._directory.told())
 
     async def hand_out(self, delivery: Delivery, *, show_recalled: bool) -> Delivery:
         """A delivery as it is handed out now: without its content if it was recalled, and a recall with what it hits.
@@ -91,17 +100,18 @@ class Opener:
         log.warning("subscriber.recalled", lane=delivery.lane, seq=delivery.seq, reason=recalled.reason)
         return withdrawn(delivery, await run(recalls.suppressed, recalled), show=show_recalled)
 
-    def _remember(self, found: Sequence[Checked]) -> None:
+    def _remember(self, found: Sequence[Checked], told: Sequence[Seen]) -> None:
         """Keep what later events may be about, and what the published log must have, in one transaction."""
         named = [subject for one in found if one.decoded is not None for subject in named_by(one.decoded)]
-        leaves = [one.arrival for one in found if one.arrival is not None] if self._watch is not None else []
-        if not named and not leaves:
+        arrivals = [one.arrival for one in found if one.arrival is not None]
+        leaves = [*told, *(Seen(one.index, leaf_hash(one.leaf.encode())) for one in arrivals)]
+        if not named and (self._watch is None or not leaves):
             return
         with self._journal.batch():
             self._journal.remember(named)
             self._recalls.note(found)
             if self._watch is not None:
-                self._watch.note([Seen(one.index, leaf_hash(one.leaf.encode())) for one in leaves])
+                self._watch.note(leaves)
 
     def _delivery(self, checked: Checked, lane: str, mark: Mark) -> Delivery:
         opened = open_checked(checked, self._keys, self._origin, self._organisation)

@@ -3,6 +3,9 @@
 The topic is read from its start. A record counts only if its leaf and signature hold, the first opens the log with
 the very hub key that the profile pins, and each fits what stands before it. One that does not is reported and
 skipped: then its organisation or key is unknown here, and what rests on it is refused.
+
+That a record stands in the published log it cannot see by itself. Whoever looks there (:mod:`bus.partner.logwatch`) is
+given every record's leaf: an operator who shows one member an admission or a key that nobody else sees is found out.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ import structlog
 from bus.events.names import HUB, HUB_DIRECTORY
 from bus.kafka.records import Record
 from bus.partner.inbox import Checker
+from bus.partner.logmemory import Seen
 from bus.partner.profile import Profile
 from bus.partner.transport import Reads, Transport
+from bus.tlog.tree import leaf_hash
 from bus.trust.directory import Directory
 
 log = structlog.get_logger("bus.partner")
@@ -32,6 +37,7 @@ class Known:
         self._hub_key = hub_key
         self._checker = Checker(origin, hub_key)
         self._taken: set[int] = set()
+        self._told: list[Seen] = []
 
     def take(self, records: Sequence[Record]) -> None:
         """Take records in the order of the topic."""
@@ -40,9 +46,16 @@ class Known:
             if problem is not None:
                 log.error("directory.invalid", offset=record.offset, problem=problem)
 
+    def told(self) -> list[Seen]:
+        """The leaves of all records since this was asked last: the log must have them, whether they count or not."""
+        told, self._told = self._told, []
+        return told
+
     def _take(self, record: Record) -> str | None:
         """Take one record; why it does not count, if it does not."""
         [checked] = self._checker.check([record], self.directory)
+        if checked.arrival is not None:
+            self._told.append(Seen(checked.arrival.index, leaf_hash(checked.arrival.leaf.encode())))
         if checked.problem is not None or checked.decoded is None or checked.arrival is None:
             return checked.problem or "withheld"
         info, header, body = checked.decoded.info, checked.decoded.header, checked.decoded.body
@@ -74,6 +87,10 @@ class DirectoryReader:
     def directory(self) -> Directory:
         """The directory as far as it was read."""
         return self._known.directory
+
+    def told(self) -> list[Seen]:
+        """The leaves of what was read since this was asked last."""
+        return self._known.told()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:

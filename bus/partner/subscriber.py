@@ -115,6 +115,7 @@ class Subscriber:
         directory = await stack.enter_async_context(DirectoryReader(profile, transport, client_id))
         self._watch = await self._watching(stack, journal, thread)
         opener = self._opener = Opener(profile, keys, directory, journal, thread, self._watch)
+        await opener.begin()
         for name in self._names:
             topic = in_topic(profile.organisation, name)
             if self._from_start:

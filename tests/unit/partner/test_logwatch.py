@@ -617,6 +617,32 @@ async def test_a_delivery_that_was_never_logged_is_told(logged: Logged) -> None:
     assert told == list(subscriber.alarms)
 
 
+@pytest.mark.parametrize("name", ["OrganisationAdmitted", "KeyRegistered"])
+async def test_a_directory_that_is_shown_to_one_member_alone_is_told(logged: Logged, name: str) -> None:
+    """An admission or a key that is not the log's is used, since the hub signed it; the log convicts the operator."""
+    topic = logged.place.bus.topics["hub.directory"]
+    offset = next(
+        n for n, record in enumerate(topic) if dict(record.headers)["ce_type"].split(b".")[2] == name.encode()
+    )
+    leaf = dict(topic[offset].headers)["bus-entry"]
+    headers = {**dict(topic[offset].headers), "bus-entry": leaf[:9] + bytes([leaf[9] ^ 1]) + leaf[10:]}
+    topic[offset] = structs.replace(topic[offset], headers=tuple(headers.items()))
+    async with logged.place.subscriber(logged.place.receiver, follow=False) as subscriber:
+        assert [delivery.status async for delivery in subscriber] == ["ok"] * 3
+        assert [(alarm.problem, alarm.index) for alarm in subscriber.alarms] == [("foreign", int(headers["bus-index"]))]
+
+
+async def test_a_directory_entry_that_is_never_published_is_told(place: MemoryPlace, tmp_path: Path) -> None:
+    """The newest entry of the directory is under no checkpoint although time has passed: the subscriber says so."""
+    made = Logged(place, tmp_path)
+    made.published.grow(place.bus.leaves[:-1])
+    async with place.subscriber(place.receiver, strict=True) as subscriber:
+        with pytest.raises(CheckFailed, match=r"newest checkpoint has \d+ entries"):
+            await follow(subscriber)
+        (alarm,) = subscriber.alarms
+    assert (alarm.problem, alarm.index, alarm.count) == ("absent", len(place.bus.leaves) - 1, 1)
+
+
 async def follow(subscriber: Subscriber) -> None:
     """Handle whatever comes, for ten seconds at most."""
     async with asyncio.timeout(10):
@@ -664,7 +690,7 @@ async def test_a_log_that_is_away_holds_nothing_up(logged: Logged, monkeypatch: 
     monkeypatch.setattr(LogSource, "fetch", hang)
     async with asyncio.timeout(10):
         assert len(await hear(logged.place)) == 3
-    assert logged.waiting() == 3
+    assert logged.waiting() == 3 + len(logged.place.bus.topics["hub.directory"])
 
 
 async def test_without_a_log_in_the_profile_nothing_is_looked_for(place: MemoryPlace) -> None:
