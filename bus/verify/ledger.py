@@ -21,6 +21,7 @@ from bus.tlog.tree import HASH_SIZE
 from bus.verify.claims import read_claim
 from bus.verify.course import Course
 from bus.verify.folder import Folder
+from bus.verify.follows import Follows
 from bus.verify.leaves import above, hashes_of
 from bus.verify.report import Report
 from bus.verify.rows import Row, check_row, fail
@@ -115,6 +116,7 @@ class _Ledger:
         self.tail: list[bytes] = []
         self.last_us: int | None = None
         self.course = Course(tree.claim.origin, whole=self.start == 0)
+        self.follows: Follows | None = None
 
     async def run(self) -> None:
         head = await self.connection.fetchrow(QUERIES["head"])
@@ -127,6 +129,8 @@ class _Ledger:
         if self.start:
             ids = [info.id for info in registry.all_schemas() if info.directory]
             self.course.directory(await self._fetch("directory", ids, self.start))
+        else:
+            self.follows = Follows([row["about"].bytes for row in await self._fetch("subjects")])
         for at in range(self.start, size, CHUNK):
             await self._chunk(at, min(at + CHUNK, size))
             self.progress(min(at + CHUNK, size) - self.start, size - self.start)
@@ -150,6 +154,9 @@ class _Ledger:
         for at in range(0, len(rows), WIDTH):
             self._tile(rows[at : at + WIDTH], stored)
         self.course.flushes(await self._fetch("flushes", low, high))
+        if self.follows is not None:
+            steps, reach = await self._fetch("steps", low, high), await self._fetch("reach", low, high)
+            self.follows.compare(rows, steps, reach)
 
     def _tile(self, rows: Sequence[Row], stored: dict[int, bytes]) -> None:
         """Up to 256 entries: as they were published, sound, later than those before, and continuing them."""
@@ -251,4 +258,12 @@ class _Ledger:
         gone = f"{course.erased} erased, {course.removed} removed"
         report.passed("content", f"columns, records and content are those of the leaves ({gone})")
         report.passed("senders", f"{course.signatures} accepted events carry their senders' signatures")
+        if self.follows is not None:
+            report.passed("derived", _derived(self.follows))
         report.passed("receipts", "what the hub told each sender is what the entries say")
+
+
+def _derived(follows: Follows) -> str:
+    told = f"{follows.rows} rows on lifecycles and on who heard of an event are what the entries lead to"
+    lost = follows.lost_from
+    return told if lost is None else f"{told}, up to entry {lost}, whose header was removed"

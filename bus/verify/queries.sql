@@ -31,6 +31,8 @@ UNION ALL SELECT 'content', min(index) FROM ledger.content WHERE index >= $1
 UNION ALL SELECT 'accepted_id', min(index) FROM ledger.accepted_id WHERE index >= $1
 UNION ALL SELECT 'flush', min(last_index) FROM ledger.flush WHERE last_index >= $1
 UNION ALL SELECT 'delivery', min(last_index) FROM ledger.delivery WHERE last_index >= $1
+UNION ALL SELECT 'step', min(index) FROM ledger.step WHERE index >= $1
+UNION ALL SELECT 'reach', min(index) FROM ledger.reach WHERE index >= $1
 UNION ALL SELECT 'subtree', min(n) * 256 FROM ledger.subtree WHERE n >= $1 / 256;
 
 -- strayed_ids --
@@ -48,6 +50,18 @@ SELECT n, hash FROM ledger.subtree WHERE n >= $1 AND n < $2 ORDER BY n;
 -- The receipt batches of the flushes that end in a range.
 SELECT first_index, last_index, number, key_id, batch, sig FROM ledger.flush
 WHERE last_index >= $1 AND last_index < $2 ORDER BY first_index, number;
+
+-- subjects --
+-- The ids of all events that accepted ones are about.
+SELECT DISTINCT about FROM ledger.entry WHERE about IS NOT NULL AND outcome = 1;
+
+-- steps --
+-- Where the entries of a range brought their subjects.
+SELECT index, subject, type, line, step, viewed FROM ledger.step WHERE index >= $1 AND index < $2;
+
+-- reach --
+-- To whom the entries of a range passed events on, and what they recalled.
+SELECT event, org, index FROM ledger.reach WHERE index >= $1 AND index < $2;
 
 -- intake --
 -- The offset to read next of every topic.

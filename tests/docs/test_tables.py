@@ -93,3 +93,43 @@ def test_tables_of_the_house_name_real_folders() -> None:
     packages = {f"bus/{path.parent.name}/" for path in (ROOT / "bus").glob("*/__init__.py")}
     assert packages <= rows, packages - rows
     assert all(Path(ROOT / name).is_dir() for name in rows)
+
+
+def _attacks() -> list[list[str]]:
+    """The rows of the table of attacks in the page on verification."""
+    page = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
+    table = page.partition("## Who catches what")[2].partition("## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines() if line[:2] == "| "]
+    return rows[1:]
+
+
+def _said() -> set[str]:
+    """Every text of the program, with each value in it as an ellipsis."""
+    found: set[str] = set()
+    for path in sorted((ROOT / "bus").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr | ast.Constant):
+                found.add(_sentence(node))
+    return found
+
+
+def test_every_attack_has_the_sentence_of_the_program_that_names_it() -> None:
+    """The sentences of the table of attacks are ones that the program says, word for word."""
+    said, attacks = _said(), _attacks()
+    assert len(attacks) > 30
+    assert [sentence for _, _, sentence, _ in attacks if sentence not in said] == []
+    assert {who.strip("`") for _, who, _, _ in attacks} == {
+        "bus audit verify", "bus audit verify --mirror", "witnesses and `bus audit verify", "witness", "client",
+        "publisher",
+    }  # fmt: skip
+
+
+def test_every_attack_is_shown_by_a_test() -> None:
+    """Each row names a test that there is."""
+    tests = {
+        node.name
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {shown.strip("` |") for *_, shown in _attacks()} <= tests

@@ -132,7 +132,7 @@ def test_no_bit_can_change(data: bytes) -> None:
 
 @pytest.mark.parametrize("count", [50, pytest.param(1000, marks=pytest.mark.deep)])
 def test_many_files_hold_and_none_with_a_bit_changed(tmp_path: Path, count: int) -> None:
-    """Both find each file true; false with any one bit changed, and with one bit of any member in a sound container."""
+    """Both find each file true; false with any one bit changed; of a fifth, with one bit of each member in a sound container."""
     ledger, chance = Ledger(tmp_path / "publisher"), random.Random(8)
     ledger.publish()
     wanted: list[int] = []
@@ -140,11 +140,12 @@ def test_many_files_hold_and_none_with_a_bit_changed(tmp_path: Path, count: int)
         wanted += ledger.say(count // 10, to=("lighthouse", "polder-police"))
         ledger.publish()
     members: set[str] = set()
-    for index in wanted:
+    for number, index in enumerate(wanted):
         data = ledger.prove(index, newest=index % 2 == 0).encode()
         assert holds(data)
         assert verify(data, POLICY).holds
-        for changed in (*flipped(data, [chance.randrange(8 * len(data))]), *one_bit_of_each_member(data, chance)):
+        more = one_bit_of_each_member(data, chance) if number % 5 == 0 else ()
+        for changed in (*flipped(data, [chance.randrange(8 * len(data))]), *more):
             assert not holds(changed)
             assert not verify(changed, POLICY).holds
         members |= {name.rpartition("/")[2] for name in unpack(data) if not name.endswith(".avsc")}
