@@ -9,12 +9,14 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
+from msgspec import Struct
+
 from bus.demo.edition import LINE, Edition
 from bus.demo.tally import Tally
 from bus.errors import BusError, CheckFailed
 from bus.events.codec import FRAME, Decoded, decode, decode_plaintext
 from bus.events.ids import parse_uuid
-from bus.events.names import LANES, in_topic
+from bus.events.names import HUB, LANES, in_topic
 from bus.kafka.reader import Reader
 from bus.kafka.records import Record
 from bus.partner.profile import Profile
@@ -23,6 +25,13 @@ from bus.trust.sealing import unseal
 
 STILL_S = 60.0
 """An inbox that is owed something and gets nothing for so long will not get it."""
+
+
+class Statement(Struct, frozen=True):
+    """The clerk's word on somebody's lateness: where it stands, and the seconds."""
+
+    index: int
+    late_s: int
 
 
 class Inbox:
@@ -34,6 +43,7 @@ class Inbox:
         self.records = 0
         self.twice = 0
         self._edition = edition
+        self.statements: dict[tuple[bytes, str, str], Statement] = {}
         self._lines: dict[bytes, bytes] = {}
         self._seen: dict[int, bytearray] = {}
 
@@ -42,7 +52,7 @@ class Inbox:
         event_id = parse_uuid((record.header("ce_id") or b"").decode())
         place = self._edition.number(event_id)
         if place is None or record.value is None:
-            self.others[event_id] += 1
+            self._other(event_id, record)
             return
         self.records += 1
         self.twice += self._again(*place)
@@ -51,6 +61,17 @@ class Inbox:
         else:
             decoded = decode(record.value)
             self.tally.take(self._edition, decoded.info.name, decoded.header, decoded.body)
+
+    def _other(self, event_id: bytes, record: Record) -> None:
+        """Something that is no event of the edition; the clerk may speak about one that is."""
+        self.others[event_id] += 1
+        if record.value is None or not (record.header("ce_type") or b"").startswith(b"org.safeguard.Overdue."):
+            return
+        header, body = decode(record.value)[1:3]
+        if header.issuer == HUB and header.about is not None and header.addressee is not None:
+            index = int((record.header("bus-index") or b"0").decode())
+            key = (header.about, header.step, header.addressee)
+            self.statements.setdefault(key, Statement(index, body.late_s))
 
     def _again(self, kind: int, number: int) -> bool:
         """Whether it was there before: a byte for each event."""
@@ -154,6 +175,13 @@ class Inboxes:
         """Wait until an organisation has a line's event in its inbox."""
         inbox = self.of[org]
         await self.until(lambda: inbox.has(event_id), lambda: f"event {event_id.hex()} has not come to {org}")
+
+    async def statement(self, hearer: str, about: bytes, step: str, who: str) -> Statement:
+        """Wait until the clerk has stated something of somebody's lateness, and an organisation has heard it."""
+        found = self.of[hearer].statements
+        key = (about, step, who)
+        await self.until(lambda: key in found, lambda: f"the clerk has not said that {who} is {step}")
+        return found[key]
 
     async def all_of(self, owed: Mapping[str, int]) -> int:
         """Wait until everybody has exactly what was decided for them; how many records that are.

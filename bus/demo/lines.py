@@ -16,7 +16,7 @@ from bus.demo.edition import LINE, Edition
 from bus.events.clock import format_us
 from bus.events.examples import example
 from bus.events.ids import dashed
-from bus.events.names import lane_of
+from bus.events.names import HUB, lane_of
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -34,6 +34,7 @@ class Line(Struct, frozen=True, kw_only=True):
         case: the name of the case that it belongs to.
         links: fields of the body that name lines.
         due_s: seconds after it is said by which the addressee must act.
+        reaches: who hears it beside its audience, because the hub says so.
         header, body, sealed: what differs from the example of that type and step; None takes a field away.
     """
 
@@ -48,27 +49,43 @@ class Line(Struct, frozen=True, kw_only=True):
     case: str = ""
     links: Mapping[str, Sequence[str]] = {}
     due_s: float | None = None
+    reaches: Sequence[str] = ()
     header: Mapping[str, Any] = {}
     body: Mapping[str, Any] = {}
     sealed: Mapping[str, Any] = {}
 
 
+class Awaits(Struct, frozen=True, kw_only=True):
+    """What the clerk must state of a line: which step of lateness, of whom; who hears it too."""
+
+    about: str
+    step: str
+    who: str
+    hearer: str
+
+
 class Row(Struct, frozen=True, kw_only=True):
-    """Lines that are said at one time and told in one row; none is about another of the same row."""
+    """Lines that are said at one time and told in one row; none is about another of the same row.
+
+    A row without lines awaits a statement of the clerk; ``says`` may name its ``late_s``.
+    """
 
     says: str
-    lines: Sequence[Line]
+    lines: Sequence[Line] = ()
+    awaits: Awaits | None = None
 
     @property
     def who(self) -> str:
         """Who speaks."""
+        if not self.lines:
+            return HUB
         issuers = list(dict.fromkeys(line.issuer for line in self.lines))
         return issuers[0] if len(issuers) == 1 else f"{len(issuers)} organisations"
 
     @property
     def type(self) -> str:
         """What kind of event it is; of several kinds the first."""
-        return self.lines[0].type
+        return self.lines[0].type if self.lines else "Overdue"
 
 
 class Act(Struct, frozen=True, kw_only=True):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bus.demo.lines import Act, Line, Row
+from bus.demo.lines import Act, Awaits, Line, Row
 
 MINISTRY = "ministry-isles"
 PROMPT = ("fernpost", "glimmerchat")
 LATE = "tidewave"
+SHORT_S = 4.0
+"""So soon is due what somebody will be late with: nobody wants to wait for a day."""
 _DAY_S = 86_400.0
 
 
@@ -19,7 +21,8 @@ def regulatory_notices() -> Act:
     served = [
         Line(
             name=f"notice-{org}", issuer=MINISTRY, type="TakedownNotice", step="issued", to=[org],
-            header={"addressee": org, "deadline": None, "source_kind": "government"}, due_s=_DAY_S,
+            header={"addressee": org, "deadline": "stated", "source_kind": "government"},
+            due_s=SHORT_S if org == LATE else _DAY_S,
             body={"form": "regulatory_notice", "target_type": "platform", "item_count": 0,
                   "where": {"space": "closed_platform"}, "provisions": [], "authority_level": "ministry",
                   "measures": ["remove", "proactive"]},
@@ -39,15 +42,21 @@ def regulatory_notices() -> Act:
     ]  # fmt: skip
     return Act(
         title="A ministry asks",
-        why="One notice, one addressee, one clock each. Silence shows.",
+        why=f"One notice, one addressee, one clock each; {LATE} has {SHORT_S:g} seconds.",
         rows=[
             Row(says="serves one notice on each of three", lines=served),
             Row(says="have taken it up: a person has it", lines=taken),
             Row(says="have removed what they found", lines=[_removed(org) for org in PROMPT]),
             Row(says="verifies what they say", lines=verified),
-            Row(says="answers too", lines=[_removed(LATE)]),
+            Row(says=f"{LATE} is late, says the clerk", awaits=_lateness("overdue")),
+            Row(says="has removed them now", lines=[_removed(LATE)]),
+            Row(says="answered: {late_s} s late, for good", awaits=_lateness("cured")),
         ],
     )
+
+
+def _lateness(step: str) -> Awaits:
+    return Awaits(about=f"notice-{LATE}", step=step, who=LATE, hearer=MINISTRY)
 
 
 def _removed(org: str) -> Line:
@@ -63,7 +72,7 @@ def model_notice(pledge: str, *, public: Sequence[str]) -> Act:
     hearers = ["clearing-house", "mirage-models"]
     notice = Line(
         name="model", issuer="hotline-isles", type="TakedownNotice", step="issued", to=hearers, causes=["advisory"],
-        header={"addressee": "mirage-models", "deadline": None, "compulsion": "request"}, due_s=7 * _DAY_S,
+        header={"addressee": "mirage-models", "deadline": "stated", "compulsion": "request"}, due_s=7 * _DAY_S,
         body={"form": "model_safety", "target_type": "model_provider", "item_count": 0, "provisions": [],
               "where": {"space": "model_hub"}, "measures": ["filter_model"]},
         sealed={"locators": None, "reasons": "A fine-tune of your model makes these images."},

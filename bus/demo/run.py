@@ -16,7 +16,7 @@ from bus.demo.ask import Answers, ask, head, recount
 from bus.demo.edition import Edition
 from bus.demo.inboxes import Inboxes
 from bus.demo.items import ASSESSOR, CLEARING, SERVICES, Items
-from bus.demo.lines import Act, Script
+from bus.demo.lines import Act, Awaits, Row, Script
 from bus.demo.proof import check, prove
 from bus.demo.proportions import counts_at
 from bus.demo.stage import Stage, player, profile
@@ -83,7 +83,7 @@ class Run:
             items = Items(self._edition, self._counts)
             stage = await stack.enter_async_context(Stage(self._profiles, script, items, inboxes.heard))
             try:
-                await self._play(stage, inboxes)
+                await self._play(stage, inboxes, script)
                 delivered = await inboxes.all_of(stage.owed)
             finally:
                 self.published = stage.tally.total()
@@ -110,7 +110,7 @@ class Run:
 
     # -- the acts ------------------------------------------------------------------------------------------------
 
-    async def _play(self, stage: Stage, inboxes: Inboxes) -> None:
+    async def _play(self, stage: Stage, inboxes: Inboxes, script: Script) -> None:
         pages = await stage.read_pages(pages_dir())
         told = ", ".join(f"{n} {outcome}" for outcome, n in sorted(pages.items()))
         lost = "; ".join(f"{n} {_LEFT_OUT[kind]}" for kind, n in stage.left_out.items() if kind in _LEFT_OUT)
@@ -121,7 +121,16 @@ class Run:
             if act.many:
                 await self._many(act, stage, inboxes)
             for row in act.rows:
-                self._telling.row(row, await stage.play(row))
+                if row.awaits is None:
+                    self._telling.row(row, await stage.play(row))
+                else:
+                    await self._await(row, row.awaits, script, inboxes)
+
+    async def _await(self, row: Row, awaits: Awaits, script: Script, inboxes: Inboxes) -> None:
+        """Wait for the clerk's own statement."""
+        about = script.event_id(awaits.about)
+        found = await inboxes.statement(awaits.hearer, about, awaits.step, awaits.who)
+        self._telling.stated(row, found)
 
     async def _many(self, act: Act, stage: Stage, inboxes: Inboxes) -> None:
         """The hits, verdicts or listings of an act, until they have arrived."""

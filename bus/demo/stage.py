@@ -112,7 +112,7 @@ class Stage:
         said: list[Said] = []
         async for outcome in self._publishers[org].publish_many(drafts):
             one = Said(by_id[outcome.event_id], outcome)
-            self._note(outcome, one.line.to)
+            self._note(outcome, (*one.line.to, *one.line.reaches))
             said.append(one)
             if not outcome.stands and outcome.index is not None:
                 self.refusals.append(outcome.index)

@@ -15,6 +15,7 @@ from bus.demo.items import ASSESSOR, CLEARING, FORUM_LIST, ISLES_LIST, LIST_READ
 from bus.demo.lines import Act, Line, Row
 from bus.demo.notices import model_notice, regulatory_notices
 from bus.demo.proportions import PROHIBITED_LAW, PSEUDO_LAW, Counts
+from bus.demo.recall import recalled_report
 
 PLEDGE = "safer-services-2023"
 PUBLIC = ("clearing-house", "fernpost", "glimmerchat", "hotline-isles", "hotline-lowlands", "hotline-north",
@@ -40,6 +41,7 @@ def story(counts: Counts) -> list[Act]:
         regulatory_notices(),
         model_notice(PLEDGE, public=_others("mirage-models", PUBLIC)),
         *school_case(),
+        recalled_report(),
         Act(title="Somebody errs", why="What is refused gets an entry too, and a signed receipt that says why.",
             rows=_mistakes()),
     ]  # fmt: skip

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from bus.demo.ask import Answers
+from bus.demo.inboxes import Statement
 from bus.demo.lines import Act, Row
 from bus.demo.proof import Proof
 from bus.demo.stage import Said
@@ -50,15 +51,21 @@ class Telling:
 
     def row(self, row: Row, said: Sequence[Said]) -> None:
         """A row and its receipts: where its first event stands."""
-        first = said[0].outcome
-        line = Text(f"{f'#{min(map(_place, said))}':>8} ", style="dim")
-        line.append(f"{row.who:<16}", style="bold")
-        line.append(f"{row.type:<21}")
-        line.append(row.says, style=_COLOURS[first.outcome])
-        self._print(line)
+        self._row(row, min(map(_place, said)), row.says, _COLOURS[said[0].outcome.outcome])
         for one in said:
             if not one.outcome.stands:
                 self._print(f"{'':25}refused: {_why(one.outcome.reasons)}", "yellow")
+
+    def stated(self, row: Row, statement: Statement) -> None:
+        """What the clerk has said of somebody's lateness."""
+        self._row(row, statement.index, row.says.format(late_s=statement.late_s), "yellow")
+
+    def _row(self, row: Row, place: int, says: str, style: str) -> None:
+        line = Text(f"{f'#{place}':>8} ", style="dim")
+        line.append(f"{row.who:<16}", style="bold")
+        line.append(f"{row.type:<21}")
+        line.append(says, style=style)
+        self._print(line)
 
     @contextmanager
     def many(self, what: str, total: int) -> Generator[Callable[[int], None]]:

@@ -52,7 +52,7 @@ def test_shipped_table_has_every_row_and_enforces_none_that_nobody_has_read() ->
     assert table.rows.keys() >= DOMAIN
     assert not [row.id for row in table.rows.values() if row.enforce and row.evidence in UNREAD]
     assert {row.id for row in table.rows.values() if row.enforce} == {
-        "arachnid-renotify", "stated", "recall-stop-use", "ack-immediate", "ack-urgent", "ack-routine",
+        "arachnid-renotify", "stated", "recall-stated", "recall-stop-use", "ack-immediate", "ack-urgent", "ack-routine",
     }  # fmt: skip
     assert table.rows["us-takeitdown"].length_us == 48 * 3600 * 1_000_000
     assert table.rows["us-2258a-report"].length_us is None
