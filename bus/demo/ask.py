@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,18 +13,20 @@ from msgspec import Struct
 
 from bus.audit import answers
 from bus.audit.ledger import Head, Ledger, open_ledger
+from bus.audit.words import when
 from bus.demo.edition import Edition
 from bus.demo.tally import Tally
 from bus.errors import CheckFailed
 from bus.events import registry
 from bus.events.codec import decode_body, decode_header
 from bus.events.refusals import refusals
+from bus.events.registry import SchemaInfo
+from bus.events.types import Header
 from bus.evidence.gather import open_snapshot
 from bus.ledger.sql import parse_queries
 
 ADVISORY_TIMEOUT_S = 60.0
 QUERIES = parse_queries((Path(__file__).parent / "queries.sql").read_text(encoding="utf-8"))
-_COUNTED = ("HashHit", "Assessment", "HashListing", "Survey")
 
 
 class Answers(Struct, frozen=True):
@@ -34,30 +36,61 @@ class Answers(Struct, frozen=True):
         who: who knew of the report, and when.
         refused: what was refused of this edition, with reason and remedy.
         nations: entries by the issuer's nation.
+        late: the clerk's statements, by who was late with what.
+        recall: who answered the recall, and who did not.
         head: how far the ledger has come.
     """
 
     who: list[dict[str, Any]]
     refused: list[dict[str, Any]]
     nations: list[dict[str, Any]]
+    late: list[dict[str, Any]]
+    recall: dict[str, Any]
     head: Head
 
 
-async def ask(dsn: str, *, report: bytes, refused: Sequence[int], last: Mapping[str, int]) -> Answers:
-    """Ask in one snapshot, once the courier has said how far it has come.
+class Questions(Struct, frozen=True):
+    """What the auditor asks about: the edition's report and recall, and the entries of what was refused."""
+
+    edition: Edition
+    report: bytes
+    recall: bytes
+    refused: Sequence[int]
+
+
+async def ask(dsn: str, asked: Questions, last: Mapping[str, int]) -> Answers:
+    """Ask, once the courier has said how far it has come.
 
     Args:
         dsn: the desk's read-only login.
-        report: the event that the question of who knew is about.
-        refused: the entries of what was refused.
+        asked: what about.
         last: by lane, the highest index that was given to one of the edition's events.
     """
     await courier_said(dsn, last)
+    late = await lateness(dsn, asked.edition)
     async with open_ledger(dsn) as ledger:
-        traced = await answers.trace(ledger, UUID(bytes=report))
+        traced = await answers.trace(ledger, UUID(bytes=asked.report))
+        recalls = (await answers.trace(ledger, UUID(bytes=asked.recall)))["recalls"]
         stats = await answers.stats(ledger)
-        why = [await _refusal(ledger, index) for index in sorted(refused)]
-        return Answers(traced["who"], why, stats["nations"], await ledger.head())
+        why = [await _refusal(ledger, index) for index in sorted(asked.refused)]
+        return Answers(traced["who"], why, stats["nations"], late, recalls[0], await ledger.head())
+
+
+async def lateness(dsn: str, edition: Edition) -> list[dict[str, Any]]:
+    """What the clerk stated of lateness about an edition's events: a row for each who was late with something."""
+    found: dict[tuple[bytes, str, str], dict[str, Any]] = {}
+    async for event in _accepted(dsn, edition, ("Overdue",)):
+        header, body = event.header, event.body
+        if header.about is None or header.addressee is None or edition.number(header.about) is None:
+            continue
+        if header.step in {"overdue", "escalated", "cured"}:
+            row = found.setdefault(
+                (header.about, header.addressee, body.deadline),
+                {"who": header.addressee, "deadline": body.deadline, "due": when(body.due_at), "stated": ""},
+            )
+            row["stated"] = f"{row['stated']} {header.step}".lstrip()
+            row["late_s"] = body.late_s if header.step == "cured" else None
+    return list(found.values())
 
 
 async def head(dsn: str) -> Head:
@@ -100,20 +133,33 @@ async def recount(dsn: str, edition: Edition, survey: bytes) -> tuple[Tally, Any
         CheckFailed: the survey does not stand in the ledger.
     """
     tally, claim = Tally(), None
-    ids = [info.id for info in registry.all_schemas() if info.name in _COUNTED]
+    async for event in _accepted(dsn, edition, ("HashHit", "Assessment", "HashListing", "Survey")):
+        tally.take(edition, event.info.name, event.header, event.body)
+        if event.header.event_id == survey:
+            claim = event.body
+    if claim is None:
+        raise CheckFailed("the survey does not stand in the ledger")
+    return tally, claim
+
+
+class _Event(Struct, frozen=True, gc=False):
+    """An accepted event as the ledger has it."""
+
+    info: SchemaInfo
+    header: Header
+    body: Any
+
+
+async def _accepted(dsn: str, edition: Edition, types: Sequence[str]) -> AsyncIterator[_Event]:
+    """Accepted events of these types since an edition began, in order."""
+    ids = [info.id for info in registry.all_schemas() if info.name in types]
     async with open_snapshot(dsn) as connection:
-        query = QUERIES["survey_events"]
+        query = QUERIES["accepted_events"]
         async for row in connection.cursor(query, edition.first_index, ids, prefetch=2000):
             info = registry.by_id(row["schema_id"])
             assert info is not None
             header = decode_header(info, row["header"])
-            body = decode_body(info, row["body"], header.step)
-            tally.take(edition, info.name, header, body)
-            if header.event_id == survey:
-                claim = body
-    if claim is None:
-        raise CheckFailed("the survey does not stand in the ledger")
-    return tally, claim
+            yield _Event(info, header, decode_body(info, row["body"], header.step))
 
 
 async def _refusal(ledger: Ledger, index: int) -> dict[str, Any]:

@@ -21,12 +21,12 @@ def school_case() -> list[Act]:
     return [
         Act(
             title="Ten pupils, one suspect",
-            why="Two services each see a part of a sextortion case at one school.",
+            why="two services each see a part of one sextortion case.",
             rows=_reports(),
         ),
         Act(
             title="Ten children are found",
-            why="Who they are stays sealed for the police; that they are safe is counted.",
+            why="who they are stays sealed; that they are safe, not.",
             rows=_found(),
         ),
     ]

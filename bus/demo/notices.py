@@ -10,7 +10,7 @@ from bus.demo.lines import Act, Awaits, Line, Row
 MINISTRY = "ministry-isles"
 PROMPT = ("fernpost", "glimmerchat")
 LATE = "tidewave"
-SHORT_S = 4.0
+SHORT_S = 3.0
 """So soon is due what somebody will be late with: nobody wants to wait for a day."""
 _DAY_S = 86_400.0
 
@@ -42,15 +42,16 @@ def regulatory_notices() -> Act:
     ]  # fmt: skip
     return Act(
         title="A ministry asks",
-        why=f"One notice, one addressee, one clock each; {LATE} has {SHORT_S:g} seconds.",
+        why=f"one notice, one addressee, one clock; {LATE} has {SHORT_S:g} s.",
         rows=[
             Row(says="serves one notice on each of three", lines=served),
             Row(says="have taken it up: a person has it", lines=taken),
             Row(says="have removed what they found", lines=[_removed(org) for org in PROMPT]),
             Row(says="verifies what they say", lines=verified),
             Row(says=f"{LATE} is late, says the clerk", awaits=_lateness("overdue")),
+            Row(says="as late again: now everyone hears", awaits=_lateness("escalated")),
             Row(says="has removed them now", lines=[_removed(LATE)]),
-            Row(says="answered: {late_s} s late, for good", awaits=_lateness("cured")),
+            Row(says="answered {late_s} s late, on record", awaits=_lateness("cured")),
         ],
     )
 
@@ -91,7 +92,7 @@ def model_notice(pledge: str, *, public: Sequence[str]) -> Act:
     )  # fmt: skip
     return Act(
         title="A generator's maker is told",
-        why="A promise is declared until an event shows it: then it is evidenced.",
+        why="a promise is declared until an event shows it.",
         rows=[
             Row(says="its model makes these images", lines=[notice]),
             Row(says="updates its filter", lines=[answer]),

@@ -52,14 +52,14 @@ class Proof(Struct, frozen=True):
     probed: list[str]
 
 
-async def prove(facts: Mapping[str, Any], published: Path, folder: Path, events: Sequence[bytes]) -> list[Path]:
+async def prove(facts: Mapping[str, Any], published: Path, folder: Path, events: Sequence[UUID | int]) -> list[Path]:
     """Write evidence of events, and the policy, to a folder.
 
     Args:
         facts: the sandbox's status.
         published: the publisher's folder.
         folder: where to write.
-        events: ids of accepted events.
+        events: ids or entries of accepted events.
 
     Raises:
         Unavailable: no checkpoint that the policy accepts covers them in time.
@@ -68,8 +68,8 @@ async def prove(facts: Mapping[str, Any], published: Path, folder: Path, events:
     _begin(folder, policy)
     files: list[Path] = []
     deadline = time.monotonic() + COVERED_TIMEOUT_S
-    for event_id in events:
-        index, data = await _proved(facts["postgres"]["dsn"], published, policy, event_id, deadline)
+    for event in events:
+        index, data = await _proved(facts["postgres"]["dsn"], published, policy, event, deadline)
         files.append(_write(folder / f"{index}.evidence", data))
     return files
 
@@ -84,12 +84,12 @@ def _write(file: Path, data: bytes) -> Path:
     return file
 
 
-async def _proved(dsn: str, published: Path, policy: Path, event_id: bytes, deadline: float) -> tuple[int, bytes]:
+async def _proved(dsn: str, published: Path, policy: Path, event: UUID | int, deadline: float) -> tuple[int, bytes]:
     """One event's evidence, once a cosigned checkpoint covers it."""
     while True:
         try:
             async with open_snapshot(dsn) as connection:
-                found = await Prover(connection, Published(published, load_policy(policy))).prove(UUID(bytes=event_id))
+                found = await Prover(connection, Published(published, load_policy(policy))).prove(event)
                 return found.event.index, found.encode()
         except Unavailable:
             if time.monotonic() > deadline:

@@ -30,12 +30,12 @@ def recalled_report() -> Act:
     late = Awaits(about="recall", step="overdue", who=SILENT, hearer=ISSUER)
     return Act(
         title="A report is taken back",
-        why="Everyone who got it hears, and whom it was passed on to. Who complies, shows.",
+        why="who got it hears, and whom it was passed on to.",
         rows=[
             Row(says="reports to three", lines=[report]),
             Row(says="passes it on to a fourth", lines=[passed]),
             Row(says="adult: names one, reaches four", lines=[recall]),
-            Row(says="have read the recall", lines=[_answer(org, "taken") for org in COMPLY]),
+            Row(says="have fetched the recall", lines=[_answer(org, "fetched") for org in COMPLY]),
             Row(says="have deleted it, and say so", lines=[_answer(org, "complied") for org in COMPLY]),
             Row(says="the fourth is late, says the clerk", awaits=late),
         ],
@@ -46,5 +46,5 @@ def _answer(org: str, step: str) -> Line:
     done = {"use": None, "duplicate_of": None, "actions_undone": 1}
     return Line(
         name=f"{step}-{org}", issuer=org, type="Acknowledgement", step=step, to=[ISSUER], about="recall",
-        body=done if step == "complied" else {"use": None, "views_avoided": None},
+        body=done if step == "complied" else {},
     )  # fmt: skip

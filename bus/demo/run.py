@@ -8,15 +8,17 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from msgspec import structs
 
 from bus.demo import edition as editions
-from bus.demo.ask import Answers, ask, head, recount
+from bus.demo.ask import Answers, Questions, ask, head, recount
 from bus.demo.edition import Edition
 from bus.demo.inboxes import Inboxes
 from bus.demo.items import ASSESSOR, CLEARING, SERVICES, Items
 from bus.demo.lines import Act, Awaits, Row, Script
+from bus.demo.notices import LATE, MINISTRY
 from bus.demo.proof import check, prove
 from bus.demo.proportions import counts_at
 from bus.demo.stage import Stage, player, profile
@@ -26,8 +28,8 @@ from bus.demo.telling import Telling
 from bus.errors import BusError, SandboxError, Unavailable
 from bus.events.clock import SystemClock
 
-PROVED = ("notice-tidewave", "removed-tidewave")
-"""The lines whose events are proved at the end: what was asked, and what was answered."""
+PROVED = (f"notice-{LATE}", f"removed-{LATE}")
+"""The lines whose events are proved at the end, with the clerk's word on them: what was asked, and when answered."""
 
 _LEFT_OUT = {"left-out": "fingerprint of the wrong length left out", "unknown-tombstone": "unknown tombstones"}
 
@@ -89,11 +91,12 @@ class Run:
                 self.published = stage.tally.total()
             report = script.event_id("report-fernpost")
             self._opened(inboxes, report)
-            found = await ask(self._dsn, report=report, refused=stage.refusals, last=stage.last)
-        self._telling.title(f"{self._auditor} asks", "The ledger answers from what was committed before anyone heard.")
+            asked = Questions(self._edition, report, script.event_id("recall"), stage.refusals)
+            found = await ask(self._dsn, asked, stage.last)
+        self._telling.title(f"{self._auditor} asks", "the ledger answers from what it held before anyone heard.")
         self._telling.answers(found)
         numbers = await self._survey(script.event_id("survey"), inboxes)
-        evidence = await self._prove(script)
+        evidence = await self._prove(script, inboxes)
         editions.forget(self._file)
         counts = self._summary(stage, found, delivered, time.monotonic() - begun)
         self._telling.last(counts)
@@ -114,8 +117,8 @@ class Run:
         pages = await stage.read_pages(pages_dir())
         told = ", ".join(f"{n} {outcome}" for outcome, n in sorted(pages.items()))
         lost = "; ".join(f"{n} {_LEFT_OUT[kind]}" for kind, n in stage.left_out.items() if kind in _LEFT_OUT)
-        self._telling.title("First, real input", f"{CLEARING} reads pages of a hash-sharing API: {told}.")
-        self._telling.note(lost, "dim")
+        self._telling.title("First, real input", f"pages of a hash-sharing API, read by {CLEARING}.")
+        self._telling.note(f"{told}; {lost}")
         for act in self._acts:
             self._telling.act(act)
             if act.many:
@@ -143,14 +146,12 @@ class Run:
         held = {"hits": lambda: inbox.found, "assessments": lambda: inbox.selected + inbox.set_aside}
         count = held.get(act.many, lambda: inbox.listed)
         await inboxes.until(lambda: count() >= total, lambda: f"{CLEARING} has {count()} of {total} {act.many}")
-        for text in _summed(act.many, inbox):
-            self._telling.note(text)
-        self._telling.note(f"in {seconds:.1f} s, {total / seconds:,.0f} a second: recorded, then delivered", "dim")
+        self._telling.note(f"{_summed(act.many, inbox)} ({seconds:.1f} s, {total / seconds:,.0f} a second)")
 
     def _opened(self, inboxes: Inboxes, report: bytes) -> None:
         """Show that a recipient can read what the hub cannot."""
         plain = inboxes.unsealed("police-isles", report)
-        self._telling.title("Who can read it?", "The hub holds ciphertext; recipients have the keys.")
+        self._telling.title("Who can read it?", "the hub holds ciphertext, recipients have the keys.")
         self._telling.note(
             f"police-isles opens fernpost's report: {len(plain.persons)} persons, {len(plain.accounts)} account,"
             f" {len(plain.ip_events)} address."
@@ -168,14 +169,15 @@ class Run:
         self._telling.survey(claim, ledger, held)
         compare(claim, {"the ledger": ledger, "the inbox of the clearing house": held["clearing house"],
                         "the inboxes of the services": services})  # fmt: skip
-        self._telling.note("All agree: found is what the hotline's inbox holds, verdicts what the services'.", "dim")
+        self._telling.note("All agree. Services: hits from the hotline's inbox, verdicts from theirs.", "dim")
         return claim
 
-    async def _prove(self, script: Script) -> Path:
+    async def _prove(self, script: Script, inboxes: Inboxes) -> Path:
         """Prove answers and have them checked where nothing can be reached."""
-        self._telling.title("The proof", "Nobody needs to believe the ledger: answers, checked with files alone.")
+        self._telling.title("The proof", "nobody needs to believe the ledger; files alone are checked.")
         folder = self._home / "demo" / self._edition.version
-        events = [script.event_id(name) for name in PROVED]
+        events: list[UUID | int] = [UUID(bytes=script.event_id(name)) for name in PROVED]
+        events.append(inboxes.of[MINISTRY].statements[script.event_id(PROVED[0]), "cured", LATE].index)
         files = await prove(self._facts, self._home / "publisher", folder, events)
         broker = int(self._facts["kafka"]["bootstrap"].rpartition(":")[2])
         database = urlsplit(self._dsn).port or 5432
@@ -199,20 +201,19 @@ class Run:
         }
 
 
-def _summed(many: str, inbox: Tally) -> list[str]:
+def _summed(many: str, inbox: Tally) -> str:
     """What the clearing house has got, in words."""
     if many == "hits":
-        return [
-            f"{inbox.found:,} hits: {inbox.synthetic:,} fully synthetic, says a machine;",
-            f"{inbox.known_victim:,} likenesses of a known victim, {inbox.public_figure:,} de-aged public figures",
-        ]
+        return (
+            f"{inbox.found:,} hits: {inbox.synthetic:,} fully synthetic, says a machine;"
+            f" {inbox.known_victim:,} likenesses of a known victim, {inbox.public_figure:,} de-aged public figures"
+        )
     if many == "assessments":
-        overruled = f"people raised the machine's rank {inbox.raised:,} times, lowered it {inbox.lowered:,}"
-        return [
-            f"{inbox.found:,} ranked; {inbox.set_aside:,} set aside, {inbox.selected:,} held against the law:",
-            f"{inbox.criminal:,} criminal; {overruled}",
-        ]
-    return [f"{inbox.listed:,} entries, each for seven readers"]
+        return (
+            f"{inbox.set_aside:,} set aside, {inbox.selected:,} held against the law: {inbox.criminal:,} criminal."
+            f" People raised the machine's rank {inbox.raised:,} times, lowered it {inbox.lowered:,}"
+        )
+    return f"{inbox.listed:,} entries, each for seven readers"
 
 
 def _together(tallies: list[Tally]) -> Tally:

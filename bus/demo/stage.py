@@ -194,7 +194,10 @@ def _expected(said: Said) -> Said:
     line, outcome = said.line, said.outcome
     if outcome.stands == (line.name in MISTAKES):
         became = ", ".join(outcome.reasons) or outcome.outcome
-        raise BusError(f"{line.issuer}'s {line.type} {line.step} was not to be {became}")
+        raise BusError(
+            f"{line.issuer}'s {line.type} {line.step} was not to be {became}",
+            hint="A sandbox of an earlier version? `bus sandbox up --fresh` begins anew.",
+        )
     return said
 
 

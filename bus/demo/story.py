@@ -28,21 +28,21 @@ OLD_LIST = "north-images"
 def story(counts: Counts) -> list[Act]:
     """The acts, in order. What a row is about stands in an earlier one."""
     return [
-        Act(title="A pledge", why="What was promised in public can be looked up later, clause by clause.",
+        Act(title="A pledge", why="what is promised in public can be looked up, clause by clause.",
             rows=_pledge()),
         Act(title="A survey and a warning", why=_worked(counts),
             rows=_survey(counts)),
-        Act(title="Hits come in", why="Services meet the forum's images by fingerprint; nobody looks.", many="hits",
+        Act(title="Hits come in", why="services meet the forum's images by fingerprint; nobody looks.", many="hits",
             rows=_hit()),
-        Act(title="People look", why="A machine ranks. What is a crime, people say; here they overrule it.",
+        Act(title="People look", why="a machine ranks; what is a crime, people say, and overrule it.",
             many="assessments", rows=_verdict()),
-        Act(title="The list grows", why="What is criminal under either act, every service can now find.",
+        Act(title="The list grows", why="what is criminal, every service can now find.",
             many="listings", rows=_listings()),
         regulatory_notices(),
         model_notice(PLEDGE, public=_others("mirage-models", PUBLIC)),
         *school_case(),
         recalled_report(),
-        Act(title="Somebody errs", why="What is refused gets an entry too, and a signed receipt that says why.",
+        Act(title="Somebody errs", why="what is refused gets an entry too, and a reason.",
             rows=_mistakes()),
     ]  # fmt: skip
 
@@ -88,7 +88,7 @@ def _survey(counts: Counts) -> list[Row]:
 
 def _worked(counts: Counts) -> str:
     hours = f"{counts.minutes / 60:,.1f}"
-    return f"{proportions.ANALYSTS} analysts counted for {hours} hours. The end of this run counts again."
+    return f"{proportions.ANALYSTS} analysts, {hours} hours; the end counts again."
 
 
 def _hit() -> list[Row]:

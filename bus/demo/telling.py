@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -25,6 +26,9 @@ SAYS = 34
 FEW = 400
 """So many events need no progress."""
 
+EVERY = 5_000
+"""After so many events there is a line of progress where there is no bar."""
+
 _COLOURS = {"accepted": "", "repeated": "cyan", "refused": "yellow", "unknown": "red"}
 
 
@@ -45,9 +49,7 @@ class Telling:
     def act(self, act: Act) -> None:
         """An act of the story begins."""
         self._acts += 1
-        self._print()
-        self._print(f"{self._acts}  {act.title}", "bold")
-        self._print(f"   {act.why}", "dim")
+        self._heading(f"{self._acts}  {act.title}", act.why)
 
     def row(self, row: Row, said: Sequence[Said]) -> None:
         """A row and its receipts: where its first event stands."""
@@ -69,7 +71,7 @@ class Telling:
 
     @contextmanager
     def many(self, what: str, total: int) -> Generator[Callable[[int], None]]:
-        """Progress of many events: a bar on a terminal, else a line for each quarter."""
+        """Progress of many events: a bar on a terminal, else a line now and then."""
         if total < FEW:
             yield lambda _n: None
         elif self._console.is_terminal:
@@ -78,46 +80,56 @@ class Telling:
                 task = bar.add_task(what, total=total)
                 yield lambda n: bar.update(task, advance=n)
         else:
-            yield self._quarters(what, total)
+            yield self._lines(what, total)
 
-    def _quarters(self, what: str, total: int) -> Callable[[int], None]:
+    def _lines(self, what: str, total: int) -> Callable[[int], None]:
         done = 0
 
         def tick(n: int) -> None:
             nonlocal done
             before, done = done, done + n
-            quarter = done * 4 // total
-            if before * 4 // total < quarter < 4:
+            if before // EVERY < done // EVERY and done < total:
                 self._print(f"   {done:,} of {total:,} {what}", "dim")
 
         return tick
 
     def note(self, text: str, style: str = "") -> None:
-        """A remark."""
-        self._print(f"   {text}", style)
+        """A remark, on as many lines as it takes."""
+        for line in textwrap.wrap(text, WIDTH - 3, break_long_words=False, break_on_hyphens=False):
+            self._print(f"   {line}", style)
 
     # -- the answers ---------------------------------------------------------------------------------------------
 
     def title(self, title: str, why: str) -> None:
         """A part that is no act."""
+        self._heading(title, why)
+
+    def _heading(self, title: str, why: str) -> None:
         self._print()
-        self._print(title, "bold")
-        self._print(f"   {why}", "dim")
+        line = Text(title if title.endswith("?") else f"{title}:", style="bold")
+        line.append(" ")
+        line.append(why, style="not bold")
+        self._print(line)
 
     def answers(self, found: Answers) -> None:
-        """The auditor's first questions, with the ledger's answers."""
-        self.question("How much did each nation say?")
-        self.table(("nation", "accepted", "repeated", "refused"), found.nations)
-        self.question("What was refused, why, and what should its sender do?")
+        """The auditor's questions, with the ledger's answers."""
+        self.question("How much did each nation say, and the hub itself?")
+        self.note(", ".join(f"{one['nation']} {one['accepted']:,}" for one in found.nations))
+        self.question("What was refused, and why?")
         for one in found.refused:
-            self.note(f"#{one['index']} {one['issuer']}, {one['type']} {one['step']}: {one['reason']}")
-            self.note(f"  {one['meaning']}.")
+            self.note(f"#{one['index']} {one['issuer']}: {one['reason']}, {one['meaning']}")
         self.question("Who knew of the report of six pupils, and when?")
         self.table(("org", "nation", "sent", "delivered", "taken", "acted"), [_clock(row) for row in found.who])
+        self.question("Who was late, by the clerk's own statements?")
+        self.table(("who", "deadline", "due", "stated", "late_s"), [_clock(row) for row in found.late])
+        recall = found.recall
+        self.question("Did the recall reach everyone who had the report, and who complied?")
+        self.note(f"{recall['recipients']} had it; {recall['complied']} complied, {recall['missing']} did not.")
+        self.table(("org", "reason", "fetched", "complied"), [_clock(row) for row in recall["who"]])
 
     def survey(self, claim: Mapping[str, int], ledger: Tally, inboxes: Mapping[str, Tally]) -> None:
         """The survey's numbers beside what was counted."""
-        self.question("Was the survey's number right? Counted again from what was recorded and received:")
+        self.question("Was the survey right? Counted again from what was recorded and received:")
         rows = [
             {"": name, "survey": claim[name], "ledger": ledger.numbers()[name]}
             | {org: tally.numbers()[name] for org, tally in inboxes.items()}
@@ -141,29 +153,17 @@ class Telling:
 
     def proof(self, proof: Proof) -> None:
         """What was proved, and how it was checked."""
-        self.note(f"Checked {proof.jail}.")
-        for line in proof.probed:
-            self.note(f"  from there, {line}", "dim")
-        for file, report in zip(proof.files, proof.reports, strict=True):
-            self._report(file.name, report)
-        if proof.second:
-            self.note(f"A second verifier, which shares no code with the bus, agrees on all {len(proof.second)}.")
+        self.note(f"Checked {proof.jail}; broker and database, tried from there:")
+        self.note(f"{', '.join(proof.probed)}.")
+        rows = [
+            {"file": file.name, **{name: report["event"][name] for name in ("type", "step", "issuer", "recorded_at")}}
+            for file, report in zip(proof.files, proof.reports, strict=True)
+        ]
+        self.table(("file", "type", "step", "issuer", "recorded_at"), [_clock(row) for row in rows])
+        for text in _found(proof):
+            self.note(text)
         self.note("To take along, with the policy that says whom to believe:")
-        self.note(f"  {proof.folder}")
-
-    def _report(self, name: str, report: Mapping[str, Any]) -> None:
-        event, checks = report["event"], report["checks"]
-        holds = sum(check["outcome"] == "holds" for check in checks)
-        other = ", ".join(f"{check['name']} {check['outcome']}" for check in checks if check["outcome"] != "holds")
-        self.note(f"{name}: {event['type']} {event['step']}, of {event['issuer']}")
-        told = ", ".join(one["org"] for one in event["recipients"] if one["allowed"])
-        self.note(f"  for {told}; recorded {str(event['recorded_at'])[11:19]}")
-        after = f"after the checkpoint of {event['after']['size']:,} entries, " if event["after"] else ""
-        before = event["before"]
-        self.note(f"  {after}before that of {before['size']:,},")
-        self.note(
-            f"  which {len(before['cosigned'])} witnesses cosigned; {holds} checks hold{f'; {other}' if other else ''}"
-        )
+        self._print(f"   {proof.folder}")
 
     def last(self, counts: Mapping[str, Any]) -> None:
         """The last lines: the counts."""
@@ -188,10 +188,27 @@ def _why(reasons: Sequence[str]) -> str:
     return f"{reasons[0]}; {instead} other steps would be allowed" if instead else reasons[0]
 
 
+def _found(proof: Proof) -> list[str]:
+    """What came of the checks, in words."""
+    checks = [check for report in proof.reports for check in report["checks"]]
+    holds = sum(check["outcome"] == "holds" for check in checks)
+    other = sorted({check["name"] for check in checks if check["outcome"] == "not shown"})
+    bounds = [report["event"]["before"] for report in proof.reports]
+    size = max(bound["size"] for bound in bounds)
+    witnesses = min(len(bound["cosigned"]) for bound in bounds)
+    found = [
+        f"{holds} checks hold, none is false; not shown, and said so: {', '.join(other) or 'nothing'}.",
+        f"They stand under checkpoints of {size:,} entries or fewer, each cosigned by {witnesses} witnesses.",
+    ]
+    if proof.second:
+        found.append("A second verifier, which shares no code with the bus, agrees.")
+    return found
+
+
 def _clock(row: Mapping[str, Any]) -> dict[str, Any]:
     """Times without their day, which is today."""
-    times = ("sent", "delivered", "taken", "acted")
-    return {name: str(value)[11:23] if name in times and value else value for name, value in row.items()}
+    times = ("sent", "delivered", "fetched", "taken", "acted", "complied", "due", "recorded_at")
+    return {name: str(value)[11:21] if name in times and value else value for name, value in row.items()}
 
 
 def _cell(value: Any) -> str:

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from bus.demo.items import FIGURES
+from bus.demo.telling import WIDTH
 from bus.sandbox.lifecycle import Sandbox
 from tests.integration.test_cli import Shell
 
@@ -40,6 +41,7 @@ async def told(bus: Shell, *args: str) -> dict[str, Any]:
     [before] = await bus.sql("SELECT size FROM ledger.head")
     ended = await bus("demo", "-o", "json", *args)
     assert ended.code == 0, ended.err
+    assert not [line for line in ended.err.splitlines() if len(line) > WIDTH and str(bus.sandbox.home.root) not in line]
     counts = ended.value
     assert list(counts) == MEMBERS
     assert counts["published"] == counts["accepted"] + counts["repeated"] + counts["refused"]
@@ -81,6 +83,9 @@ async def test_it_tells_its_story_twice_on_a_sandbox_that_is_up(bus: Shell) -> N
         assert types["20 detected"] == 203 + 2  # one of them urgent, one of the new listing
         assert types["22 asserted"] == 203 + 1
         assert sum(n for kind, n in types.items() if kind.startswith("26 ")) == 40
+        assert types["50 overdue"] >= 2  # the clerk's own word on the late platform, and on who ignores a recall
+        assert types["50 cured"] >= 1
+        assert types["31 called"] == 1
         names = evidence_in(Path(counts["evidence"]))
         assert names
         assert (await bus("evidence", "verify", *names)).code == 0

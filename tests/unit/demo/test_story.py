@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bus.demo.edition import Edition
+from bus.demo.inboxes import Statement
 from bus.demo.lines import Row, Script
 from bus.demo.proportions import counts_at
 from bus.demo.stage import Said
@@ -74,7 +75,7 @@ def test_nobody_answers_what_they_did_not_hear():
             for name in filter(None, (line.about, *line.after, *line.causes)):
                 assert line.issuer in heard[name]
         for line in row.lines:
-            heard[line.name] = {line.issuer, *line.to}
+            heard[line.name] = {line.issuer, *line.to, *line.reaches}
 
 
 def test_a_notice_has_one_addressee_and_each_platform_one_notice():
@@ -97,6 +98,28 @@ def test_the_survey_says_what_was_planned():
     assert stages == {"found": COUNTS.found, "selected": COUNTS.selected, "criminal": COUNTS.criminal}
 
 
+def test_the_clerk_speaks_of_who_owed_something():
+    """Each statement that the story waits for is about an earlier line with a short clock, and reaches its hearer."""
+    said = {}
+    for row in rows():
+        if row.awaits is not None:
+            line = said[row.awaits.about]
+            assert line.header["deadline"]
+            assert line.due_s
+            assert row.awaits.who in {*line.to, *line.reaches}
+            assert row.awaits.hearer == line.issuer
+        said |= {line.name: line for line in row.lines}
+
+
+def test_a_recall_reaches_everyone_who_had_the_report():
+    """Its hearers by name and by the hub's decision are those of the report, and to whom it was passed on."""
+    named = {line.name: line for row in rows() for line in row.lines}
+    recall = named["recall"]
+    assert {*recall.to, *recall.reaches} == {*named["mistaken"].to, *named["passed"].to}
+    complied = {line.issuer for line in named.values() if line.type == "Acknowledgement" and line.step == "complied"}
+    assert len({*recall.to, *recall.reaches} - complied) == 1
+
+
 def test_persons_stay_sealed():
     """No age, name or narrative of a person stands in a header or body."""
     for row in rows():
@@ -111,14 +134,16 @@ def test_it_says_every_kind_of_thing():
     assert {line.type for row in rows() for line in row.lines} >= kinds | {"Commitment", "Survey", "Advisory"}
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.lines[0].name)
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.says)
 def test_a_row_fits_into_80_columns(row: Row):
     """On a ledger of a million entries too."""
-    assert len(row.says) <= SAYS
+    assert len(row.says.format(late_s=10)) <= SAYS
     stream = io.StringIO()
-    outcomes = [Outcome(bytes(16), "accepted", index=1_234_567) for _ in row.lines]
-    said = [Said(line, outcome) for line, outcome in zip(row.lines, outcomes, strict=True)]
-    Telling(stream, colour=False).row(row, said)
+    telling = Telling(stream, colour=False)
+    if row.awaits is None:
+        telling.row(row, [Said(line, Outcome(bytes(16), "accepted", index=1_234_567)) for line in row.lines])
+    else:
+        telling.stated(row, Statement(1_234_567, 100))
     assert max(map(len, stream.getvalue().splitlines())) <= WIDTH
 
 
