@@ -26,7 +26,7 @@ def school_case() -> list[Act]:
         ),
         Act(
             title="Ten children are found",
-            why="who they are stays sealed; that they are safe, not.",
+            why="who they are is sealed; that they are safe, told.",
             rows=_found(),
         ),
     ]
