@@ -61,6 +61,8 @@ _ALL = (
     Format("vpdq", "vPDQ frames of one video (CSV)", "bus.adapters.vpdq", reads=True),
     Format("cybertip", "a CyberTipline report with its fileDetails (XML)", "bus.adapters.cybertip",
            reads=True, writes=("Report",), together=True),
+    Format("dsa-sor", "statements of reasons for the EU's DSA Transparency Database (JSON)", "bus.adapters.dsa_sor",
+           writes=("TakedownAction",), joins=("TakedownNotice",)),
 )  # fmt: skip
 
 FORMATS = {form.name: form for form in _ALL}
