@@ -20,10 +20,11 @@ from bus.policy.duties import Due, Duty, Statement, due, is_closed, statements
 from bus.trust.adoptions import Adoptions
 
 RECALL: Final = "Recall"
-ALWAYS_READ: Final = frozenset({
+TELLING: Final = frozenset({
     "PolicyAdopted", "OrganisationAdmitted", "LogContinued",
     NOTICE, "TakedownAction", "Acknowledgement", RECALL, "Overdue",
 })  # fmt: skip
+"""Types of event that tell facts, or by themselves begin a case."""
 _HOUR_US: Final = 3_600_000_000
 
 
@@ -45,13 +46,13 @@ class Casebook:
         self._nations: dict[str, str] = {}
         self._roots: dict[bytes, bytes] = {}
         self._touched: set[bytes] = set()
+        self._awaiting: set[bytes] = set()
         self._alarms: list[tuple[int, bytes]] = []
 
-    @property
-    def types(self) -> frozenset[str]:
-        """The types of event that must be read: those that tell facts, and those that may be owed something."""
+    def owing(self) -> frozenset[str]:
+        """The other types that may be owed something; only those of them that name an addressee need be read."""
         rows = () if self.table is None else self.table.rows.values()
-        return ALWAYS_READ.union(*(row.applies_to for row in rows if row.enforce))
+        return frozenset[str]().union(*(row.applies_to for row in rows if row.enforce)) - TELLING
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -80,7 +81,10 @@ class Casebook:
 
     def undelivered(self) -> list[Case]:
         """The cases whose clocks wait for their delivery."""
-        return [case for case in self.cases.values() if case.awaits_delivery]
+        waiting = [self.cases[one] for one in self._awaiting if one in self.cases]
+        found = [case for case in waiting if case.awaits_delivery]
+        self._awaiting = {case.header.event_id for case in found}
+        return found
 
     def _adopt(self, seen: Seen) -> None:
         if seen.body is None or self._adoptions.conflicts(seen.body):
@@ -98,7 +102,7 @@ class Casebook:
     def _open(self, seen: Seen) -> None:
         """A case of its own, if the event is owed something."""
         table, header = self.table, seen.header
-        if table is None or seen.info.name not in self.types:
+        if table is None:
             return
         case = Case(seen.index, seen.info.name, header, None, seen.time_us, table)
         for row in _rows(table, seen):
@@ -116,6 +120,7 @@ class Casebook:
         self.cases[header.event_id] = case
         self._roots[header.event_id] = header.event_id
         self._touched.add(header.event_id)
+        self._awaiting.add(header.event_id)
 
     # --- following ----------------------------------------------------------------------------------------------
 
@@ -134,12 +139,17 @@ class Casebook:
 
     # --- what falls due ----------------------------------------------------------------------------------------
 
-    def owed(self, now_us: int) -> list[Owed]:
-        """What falls due to be said up to now. It falls due again until the ledger has it."""
+    def owed(self, now_us: int, most: int = 1_000_000) -> list[Owed]:
+        """What falls due to be said up to now, in the ledger's order; about so many at most, the rest comes later.
+
+        It falls due again until the ledger has it.
+        """
         found: list[Owed] = []
         while self._alarms and self._alarms[0][0] <= now_us:
             self._touched.add(heapq.heappop(self._alarms)[1])
         for case_id in sorted(self._touched, key=lambda one: self.cases[one].index if one in self.cases else 0):
+            if len(found) >= most:
+                break
             case = self.cases.get(case_id)
             if case is None:
                 self._touched.discard(case_id)
@@ -204,9 +214,9 @@ def _rows(table: Table, seen: Seen) -> Iterable[Deadline]:
 
 
 def _obligors(seen: Seen) -> list[str]:
-    """Who owes the act: the addressee that is named, else everyone who was allowed to hear it."""
-    if seen.header.addressee is not None:
-        return [seen.header.addressee]
+    """Who owes the act: the addressee; of a recall, everyone who was allowed to hear it."""
+    if seen.info.name != RECALL:
+        return [] if seen.header.addressee is None else [seen.header.addressee]
     recipients = () if seen.decision is None else seen.decision.recipients
     return [one.org for one in recipients if one.allow]
 

@@ -18,7 +18,7 @@ REMOVED: Final = frozenset({"removed", "disabled", "geo_blocked", "filter_update
 
 
 class Seen(Struct, frozen=True):
-    """An accepted event as the ledger has it; ``body`` and ``decision`` are None where they are gone."""
+    """An accepted event as the ledger has it; ``body`` and ``decision`` are None where they are gone, or not needed."""
 
     index: int
     time_us: int

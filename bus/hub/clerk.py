@@ -26,7 +26,7 @@ from bus.events import registry
 from bus.events.clock import Clock
 from bus.events.codec import decode_body, decode_decision, decode_header
 from bus.hub import faults
-from bus.hub.casebook import Casebook, Owed
+from bus.hub.casebook import RECALL, TELLING, Casebook, Owed
 from bus.hub.cases import Seen
 from bus.hub.clock import HubClock
 from bus.hub.config import HubConfig
@@ -95,7 +95,8 @@ class Clerk:
         await self._read(connection, head["size"])
         faults.at("clerk.read")
         await self._check_sent(connection)
-        fresh = self._fresh(self._book.owed(settled(now_us, head["time_us"])), now_us)
+        most = MAX_SAID + len(self._sent) + len(self._refused)
+        fresh = self._fresh(self._book.owed(settled(now_us, head["time_us"]), most), now_us)
         wanted = [say(self._voice, owed, now_us) for owed in islice(fresh, MAX_SAID)]
         if not wanted:
             return
@@ -117,15 +118,16 @@ class Clerk:
     async def _read(self, connection: Any, size: int) -> None:
         """Take in the entries up to the committed size, and when they were delivered."""
         while self._next < size:
-            types = self._book.types
-            ids = [info.id for info in registry.all_schemas() if info.name in types]
-            rows = await connection.fetch(QUERIES["clerk_entries"], self._next, size, ids, BATCH)
+            telling, owing = _ids(TELLING), _ids(self._book.owing())
+            rows = await connection.fetch(QUERIES["clerk_entries"], self._next, size, telling, owing, BATCH)
             self._next = size if len(rows) < BATCH else rows[-1]["index"] + 1
             for number, row in enumerate(rows):
                 await self._take(connection, row)
                 if number % 64 == 63:
                     await asyncio.sleep(0)
-                if self._book.types != types:  # a table was adopted: entries behind it are read anew, of all its types
+                if (
+                    row["step"] == "adopted" and _ids(self._book.owing()) != owing
+                ):  # a new table: behind it, read by its types
                     self._next = row["index"] + 1
                     break
             await self._look_for_deliveries(connection)
@@ -204,14 +206,21 @@ class Outbox:
         return [said.record(signature) for said, signature in zip(members, batch.signatures, strict=True)]
 
 
+def _ids(types: frozenset[str]) -> list[int]:
+    """Every release of these types."""
+    return [info.id for info in registry.all_schemas() if info.name in types]
+
+
 def _seen(row: Any) -> Seen:
     """An entry as the casebook takes it; a body that was erased is None."""
     info = registry.by_id(row["schema_id"])
     if info is None:
         raise LedgerError(f"entry {row['index']} has a schema that this version does not know")
+    told = row["body"] is not None and info.name in TELLING
     try:
-        body = None if row["body"] is None else decode_body(info, row["body"], row["step"])
-        header, decision = decode_header(info, row["header"]), row["decision"]
-        return Seen(row["index"], row["time_us"], info, header, body, decode_decision(decision))
+        header = decode_header(info, row["header"])
+        body = decode_body(info, row["body"], row["step"]) if told else None
+        decision = decode_decision(row["decision"]) if info.name == RECALL else None
+        return Seen(row["index"], row["time_us"], info, header, body, decision)
     except Malformed as error:
         raise LedgerError(f"entry {row['index']} cannot be read by the clerk", hint="Verify the ledger.") from error

@@ -235,6 +235,8 @@ def _check_sense(name: str, row: _Row, length_us: int | None) -> None:
         raise _invalid(f"deadline.{name} is enforced, but nobody has verified it at its source (verified_by)")
     if row.starts_on not in CLOCK_STARTS or not row.met_by or (length_us is None and row.length != STATED):
         raise _invalid(f"deadline.{name} is enforced, but the clerk cannot count it: start, length or met_by")
+    if row.length == STATED and row.calendar == "business":
+        raise _invalid(f"deadline.{name} has a stated date, which no calendar moves")
     if row.on_lapse == "none" or (row.on_lapse == "renotify" and row.applies_to != ("TakedownNotice",)):
         raise _invalid(f"deadline.{name} is enforced, but on_lapse says nothing that could be done")
 

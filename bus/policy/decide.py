@@ -331,6 +331,8 @@ def _deadline(case: _Case) -> str | None:
         return "deadline-matter"
     if case.claim.info.name not in row.applies_to:
         return None if case.claim.info.name in ANSWERS else "deadline-matter"
+    if header.addressee is None and case.claim.info.name != RECALL:
+        return "deadline-addressee"
     return _asked(case, row) if header.about is None else None
 
 

@@ -162,12 +162,14 @@ SELECT size, note FROM ledger.checkpoint ORDER BY size DESC LIMIT 1;
 SELECT size, time_us FROM ledger.head;
 
 -- clerk_entries --
--- Accepted entries of these types in a range, in order: what the clerk's casebook is made of.
+-- Accepted entries in a range, in order, of types that tell facts, and of types that can be owed something where they
+-- say by whom: what the clerk's casebook is made of.
 SELECT entry.index, entry.time_us, entry.schema_id, entry.step, record.header, record.decision, content.body
 FROM ledger.entry JOIN ledger.record USING (index) LEFT JOIN ledger.content USING (index)
-WHERE entry.index >= $1 AND entry.index < $2 AND entry.outcome = 1 AND entry.schema_id = ANY ($3::integer[])
+WHERE entry.index >= $1 AND entry.index < $2 AND entry.outcome = 1
+  AND (entry.schema_id = ANY ($3::integer[]) OR (entry.schema_id = ANY ($4::integer[]) AND entry.addressee IS NOT NULL))
 ORDER BY entry.index
-LIMIT $4;
+LIMIT $5;
 
 -- entry_time --
 -- When an entry was recorded.

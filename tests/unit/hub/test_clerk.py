@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bus.errors import UsageError
 from bus.hub.clerk import settled
 from bus.hub.config import ClerkConfig
-from bus.hub.statements import dated, statement_id
+from bus.hub.statements import dated, say, statement_id
 from bus.trust.adoptions import adoption
 from tests.unit.hub.hall import HOUR, SHIPPED, VERIFIED, Hall
 from tests.unit.hub.support import ORIGIN
@@ -267,6 +267,12 @@ def test_a_notice_names_a_deadline_that_is_made_for_it(
     assert found == reason
 
 
+def test_a_deadline_without_somebody_who_owes_it_is_refused(hall: Hall) -> None:
+    """It would be nobody's; only a recall is everybody's."""
+    told = {"priority": "urgent", "deadline": "ack-urgent"}
+    assert hall.tell("pixelpost", ("polder-police",), "Report", "filed", **told)[1] == "deadline-addressee"
+
+
 def test_a_text_that_is_no_table_does_not_come_into_force(hall: Hall) -> None:
     """Refused when it is whole; the table before it stays."""
     assert hall.adopt("version = 1\n") == [3]
@@ -315,6 +321,22 @@ def test_a_late_answer_that_is_read_before_its_delivery_is_not_forgotten(hall: H
     hall.delivered[hall.accepted[notice].index] = delivered
     clerk.work()
     assert hall.said() == ["delivered", "overdue", "cured"]
+
+
+def test_a_round_is_bounded_and_the_next_goes_on(hall: Hall) -> None:
+    """After a long absence the oldest come first; what is left comes when those stand."""
+    for _ in range(3):
+        hall.notice()
+    hall.later(30)
+    clerk = hall.clerk()
+    for _ in range(3):
+        clerk.read()
+        owed = clerk.book.owed(hall.now_us, 2)
+        assert [one.statement.step for one in owed] == ["delivered", "overdue"]
+        clerk.speak([say(clerk.voice, one, hall.now_us) for one in owed])
+    clerk.read()
+    assert clerk.owed() == []
+    assert hall.said() == ["delivered", "overdue"] * 3
 
 
 def test_an_outage_of_the_hub_counts_against_nobody(hall: Hall) -> None:

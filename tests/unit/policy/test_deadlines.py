@@ -94,6 +94,7 @@ def test_rows_come_out_as_they_were_written() -> None:
         ({"evidence": '"unverified"'}, "verified_by"),
         ({"subject_matter": '"terrorist"'}, "not carried here"),
         ({"on_lapse": '"none"'}, "on_lapse"),
+        ({"length": '"stated"', "calendar": '"business"'}, "no calendar moves"),
         ({"country": '"gb"'}, "deadline.an-act.country"),
         ({"valid_from": '"soon"'}, "deadline.an-act.valid_from"),
         ({"valid_from": "2026-02-02", "valid_to": "2026-01-01"}, "lies before"),
