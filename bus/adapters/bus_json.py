@@ -61,13 +61,13 @@ def drafts(inputs: Sequence[Input], context: Context) -> Iterator[Draft]:
         yield Draft(place, value, key)
 
 
-def read_objects(stream: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of an input, each with the number of the line it begins at.
+def read_objects(stream: BinaryIO, name: str, *, most: int = MAX_EVENT) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of an input, each with the number of the line it begins at, and of at most so many bytes.
 
     Raises:
         InvalidFile: at the first thing that is wrong.
     """
-    text = _Text(stream, name)
+    text = _Text(stream, name, most)
     first = text.skip_space()
     if not first:
         raise InvalidFile(name, "line 1", "the file is empty")
@@ -99,8 +99,8 @@ def _array(text: _Text) -> Iterator[tuple[int, dict[str, Any]]]:
 class _Text:
     """The input as text, decoded as it comes, with the line being read."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        self._stream, self._name = stream, name
+    def __init__(self, stream: BinaryIO, name: str, most: int) -> None:
+        self._stream, self._name, self._most = stream, name, most
         self._decode = codecs.getincrementaldecoder("utf-8-sig")()
         self._json = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
         self._buffer = ""
@@ -116,7 +116,8 @@ class _Text:
         """Read on; False at the end."""
         if self._ended:
             return False
-        chunk = self._stream.read(_CHUNK)
+        # As much again as there is: so trying an object anew with each piece costs no more than twice its length.
+        chunk = self._stream.read(max(_CHUNK, len(self._buffer) - self._at))
         self._ended = not chunk
         try:
             text = self._decode.decode(chunk, final=self._ended)
@@ -177,8 +178,8 @@ class _Text:
         return error.msg.startswith("Unterminated string") or error.pos >= len(self._buffer) - _LONGEST_TOKEN
 
     def _bound(self, end: int) -> None:
-        if end - self._at > MAX_EVENT:
-            raise self.wrong(f"an event is longer than {MAX_EVENT >> 10} KiB")
+        if end - self._at > self._most:
+            raise self.wrong(f"an event is longer than {self._most >> 10} KiB")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -63,6 +63,8 @@ _ALL = (
            reads=True, writes=("Report",), together=True),
     Format("dsa-sor", "statements of reasons for the EU's DSA Transparency Database (JSON)", "bus.adapters.dsa_sor",
            writes=("TakedownAction",), joins=("TakedownNotice",)),
+    Format("xarf", "XARF v4 reports of the types csam and csem (JSON)", "bus.adapters.xarf",
+           reads=True, writes=("Report", "Assessment"), joins=("Report",), joint=True),
 )  # fmt: skip
 
 FORMATS = {form.name: form for form in _ALL}
