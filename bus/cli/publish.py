@@ -113,10 +113,23 @@ def _send(profile: Profile, intake: Intake, sources: Sequence[Source], count: in
     return 1 if printed.tally["refused"] else 0
 
 
+def send(profile: Profile, drafts: Sequence[Draft], wait_s: float, output: str) -> int:
+    """Publish events that are all here, and print their receipts as ``bus publish`` does; the exit code."""
+    from bus.cli.runtime import run
+
+    printed = _Printed(len(drafts), output)
+    run(_publish_drafts(profile, iter(drafts), wait_s, printed))
+    return 1 if printed.tally["refused"] else 0
+
+
 async def _publish(profile: Profile, intake: Intake, drafts: Iterator[Draft], wait_s: float, printed: _Printed) -> None:
+    await intake.check_reach()
+    await _publish_drafts(profile, drafts, wait_s, printed)
+
+
+async def _publish_drafts(profile: Profile, drafts: Iterator[Draft], wait_s: float, printed: _Printed) -> None:
     from bus.partner import Publisher
 
-    await intake.check_reach()
     async with Publisher(profile, receipt_timeout_s=wait_s) as publisher:
         with printed.opened() as got:
             async for outcome in publisher.publish_many(drafts):
@@ -189,10 +202,13 @@ def _explain(reasons: Counter[str]) -> None:
         return
     from bus.events.refusals import refusals
 
+    allowed = sorted(code.removeprefix("allowed.") for code in reasons if code.startswith("allowed."))
     for code, count in sorted(reasons.items()):
         meaning, remedy = refusals().get(code, ("", ""))
         if meaning:
             say(f"{code} ({count}): {meaning}. {remedy}", colour="yellow")
+    if allowed:
+        say(f"allowed now: {', '.join(allowed)}", colour="yellow")
 
 
 @contextmanager

@@ -1,0 +1,201 @@
+"""Asks a person for what a command needs, or takes it from flags: the same rules for both.
+
+On a terminal what was not given is asked for, with the choices and their meaning. Elsewhere a missing flag is a usage
+error that names the flag. Questions go to stderr. What may be sealed comes from a file or a prompt, and stands in
+no error and no log.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from bus.cli.base import say
+from bus.errors import UsageError
+
+T = TypeVar("T")
+
+MOST_TEXT = 64 * 1024
+"""Bytes of a file of prose or addresses: no event has room for more."""
+
+
+def on_terminal() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+class Form:
+    """One command's questions. ``asks`` is whether there is somebody to ask."""
+
+    def __init__(self, *, asks: bool | None = None) -> None:
+        self.asks = on_terminal() if asks is None else asks
+
+    def one(self, flag: str, given: str | None, list_name: str, question: str, *, among: Sequence[str] = ()) -> str:
+        """One code of a list.
+
+        Args:
+            flag: the flag that gives it.
+            given: what it gave.
+            list_name: the code list that has the meanings.
+            question: what to ask.
+            among: the codes to choose from; all of the list if there are none.
+
+        Raises:
+            UsageError: there is no such code, or nobody to ask.
+        """
+        return self.many(flag, () if given is None else (given,), list_name, question, among=among, most=1)[0]
+
+    def many(
+        self,
+        flag: str,
+        given: Sequence[str],
+        list_name: str,
+        question: str,
+        *,
+        among: Sequence[str] = (),
+        most: int = 8,
+        optional: bool = False,
+    ) -> list[str]:
+        """Some codes of a list, in the order given, each once; at least one, unless it is ``optional``.
+
+        Raises:
+            UsageError: one is no such code, there are too many, or nobody to ask.
+        """
+        from bus.events.codes import codes
+
+        known = codes(list_name)
+        choices = {code: known.get(code, "") for code in among or known}
+
+        def check(words: Sequence[str]) -> list[str]:
+            found = list(dict.fromkeys(words))
+            for word in found:
+                if word not in choices:
+                    raise UsageError(_no_such(flag, word, choices), hint=f"One of: {', '.join(choices)}.")
+            if not found and not optional:
+                raise UsageError(f"{flag}: choose one at least")
+            if len(found) > most:
+                raise UsageError(f"{flag}: {most} at most")
+            return found
+
+        if given:
+            return check(given)
+        if optional and not self.asks:
+            return []
+        self._menu(question, choices)
+        several = "several with spaces between, " if most > 1 else ""
+        rest = "none with Enter" if optional else "by name or number"
+        return self._ask(flag, f"{several}{rest}", lambda text: check(_picked(text, choices)),
+                         "" if optional else None)  # fmt: skip
+
+    def text(self, flag: str, given: str | None, question: str, rule: Callable[[str], T], default: str = "") -> T:
+        """One value that a rule reads; a default is taken where nobody is asked.
+
+        Raises:
+            UsageError: the rule's own, or nobody to ask.
+        """
+        if given is None and default and not self.asks:
+            given = default
+        return rule(given) if given is not None else self._ask(flag, question, rule, default)
+
+    def prose(self, flag: str, path: str | None, question: str) -> str | None:
+        """Words that will be sealed: from a file, or asked for; None if there are none.
+
+        Raises:
+            UsageError: the file cannot be read.
+        """
+        if path is not None:
+            return read_text(flag, path).strip() or None
+        if not self.asks:
+            return None
+        return self._ask(flag, f"{question} (Enter for none)", lambda text: text.strip() or None, "")
+
+    def lines(self, flag: str, path: str | None, question: str) -> list[str]:
+        """Lines that will be sealed: from a file, or asked for one by one.
+
+        Raises:
+            UsageError: the file cannot be read, or there is nobody to ask.
+        """
+        if path is not None:
+            return [line for line in (raw.strip() for raw in read_text(flag, path).split("\n")) if line]
+        found: list[str] = []
+        while True:
+            line = self._ask(flag, f"{question} ({len(found) + 1}; Enter to end)", str.strip, "")
+            if not line:
+                return found
+            found.append(line)
+
+    def confirm(self, summary: Sequence[tuple[str, str]], question: str, *, sure: bool) -> None:
+        """Show what will be said and ask whether to say it; nobody is asked who said so already, or who is not there.
+
+        Raises:
+            click.Abort: no.
+        """
+        width = max(len(name) for name, _ in summary)
+        for name, value in summary:
+            say(f"  {name:<{width}}  {value}")
+        if self.asks and not sure and not click.confirm(question, err=True):
+            raise click.Abort
+
+    def _menu(self, question: str, choices: Mapping[str, str]) -> None:
+        if not self.asks:
+            return
+        say(f"{question}:")
+        width = max(map(len, choices))
+        for number, (code, meaning) in enumerate(choices.items(), 1):
+            say(f"  {number:>2}  {code:<{width}}  {meaning}")
+
+    def _ask(self, flag: str, question: str, rule: Callable[[str], T], default: str | None = None) -> T:
+        """Ask until the answer follows the rule."""
+        if not self.asks:
+            raise UsageError(f"{flag} is needed", hint="On a terminal it is asked for; `--help` says what it takes.")
+        while True:
+            answer: str = click.prompt(question, default=default or ("" if default is not None else None),
+                                       show_default=bool(default), err=True)  # fmt: skip
+            try:
+                return rule(answer)
+            except UsageError as error:
+                say(f"{error.message}. {error.hint}".rstrip(". ") + ".", colour="yellow")
+
+
+def read_text(flag: str, path: str) -> str:
+    """A small text file, or standard input for ``-``. Nothing of it stands in an error.
+
+    Raises:
+        UsageError: it cannot be read, is too long, or is no UTF-8.
+    """
+    try:
+        data = sys.stdin.buffer.read(MOST_TEXT + 1) if path == "-" else _read(Path(path))
+    except OSError as error:
+        raise UsageError(f"{flag} {path}: {error.strerror}") from None
+    if len(data) > MOST_TEXT:
+        raise UsageError(f"{flag} {path}: more than 64 KiB", hint="Leave long content with a custodian.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{flag} {path}: it is no UTF-8") from None
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MOST_TEXT + 1)
+
+
+def _picked(text: str, choices: Mapping[str, str]) -> list[str]:
+    """Codes by name or by number."""
+    names = list(choices)
+    return [
+        names[int(word) - 1] if re.fullmatch(r"[1-9][0-9]?", word) and int(word) <= len(names) else word
+        for word in text.replace(",", " ").split()
+    ]
+
+
+def _no_such(flag: str, word: str, choices: Mapping[str, str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, choices, n=1)
+    return f"{flag}: no such code" + (f". Did you mean {near[0]!r}?" if near else "")

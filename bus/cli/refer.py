@@ -1,0 +1,118 @@
+"""``bus refer``: pass a report on to the police of each nation that it concerns."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import click
+
+from bus.cli.act import (
+    Manner,
+    act_options,
+    event_id_of,
+    follow,
+    organisation_of,
+    received,
+    say_events,
+    unknown_event,
+    warn_recalled,
+)
+from bus.cli.base import command, option
+from bus.cli.form import Form
+from bus.cli.who import profile_of
+from bus.errors import UsageError
+
+
+class Referral(NamedTuple):
+    """To whom, for which nation, and what ties the report to it."""
+
+    org: str
+    nation: str
+    tie: str
+
+
+@command(
+    examples="""
+bus refer 0199f3c0-0000-7000-8000-000000000000 --as ORG
+bus refer 0199f3c0-0000-7000-8000-000000000000 --as ORG --to police-isles:GB:victim --to police-north:SE:suspect
+bus refer 0199f3c0-0000-7000-8000-000000000000 --as ORG --to police-isles:GB:victim --dry-run
+"""
+)
+@click.argument("report", metavar="REPORT")
+@option("--to", multiple=True, metavar="ORG:NATION:TIE",
+        help="Whom, for which nation, and what ties the report to it (a code of jurisdiction_tie); again for each "
+             "jurisdiction.")  # fmt: skip
+@option("--priority", metavar="CODE", help="How soon it must be seen.  [default: as the report]")
+@act_options
+def refer(
+    report: str, to: tuple[str, ...], priority: str | None,
+    as_org: str | None, dry_run: bool, yes: bool, timeout: float, output: str,
+) -> int:  # fmt: skip
+    """Refer a report of the inbox to police: one event for each jurisdiction, sealed for that recipient alone.
+
+    What the report says is passed on as it is, with who viewed the file copied unchanged. A recall of the report
+    will reach them too.
+    """
+    form, event_id = Form(), event_id_of("REPORT")(report)
+    profile = profile_of(as_org)
+    referrals = [_referral(form, text) for text in to] or _asked(form)
+    urgency = None if priority is None else form.one("--priority", priority, "priority", "How soon")
+    delivery = received(profile, event_id)
+    if delivery is None or delivery.event is None or delivery.decoded is None:
+        raise unknown_event("REPORT")
+    warn_recalled(delivery)
+    if delivery.decoded.info.name != "Report":
+        raise UsageError(f"REPORT: that event is a {delivery.decoded.info.name}")
+    events = [_event(delivery, one, urgency) for one in referrals]
+    header = delivery.decoded.header
+    summary = [
+        ("report", f"{header.step}, of {header.issuer}, {report}"),
+        *(("refers to", f"{one.org}, for {one.nation} ({one.tie})") for one in referrals),
+    ]
+    return say_events(form, profile, events, summary, Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output))
+
+
+def _event(delivery: Any, referral: Referral, priority: str | None) -> dict[str, Any]:
+    """The referral to one jurisdiction: the report anew, with a salt of its own."""
+    given, header = delivery.event, delivery.decoded.header
+    body = {key: value for key, value in given["body"].items() if key != "salt"}
+    kept = {key: given["header"][key] for key in ("purpose", "compulsion", "compartment") if key in given["header"]}
+    made: dict[str, Any] = {
+        "type": "Report",
+        "header": {**kept, "step": "referred", "audience": [referral.org], "priority": priority or header.priority},
+        "body": {**body, "jurisdictions": [{"country": referral.nation, "tie": referral.tie}]},
+    }
+    follow(made["header"], header)
+    if delivery.plaintext is not None:
+        made["sealed"] = given["sealed"]
+    return made
+
+
+def _referral(form: Form, text: str) -> Referral:
+    """Read ``ORG:NATION:TIE``.
+
+    Raises:
+        UsageError: it is not of this form.
+    """
+    parts = text.split(":")
+    if len(parts) != 3:
+        raise UsageError("--to: it is not ORG:NATION:TIE", hint="For instance police-isles:GB:victim.")
+    org, nation, tie = parts
+    return Referral(organisation_of("--to")(org), _nation(nation), form.one("--to", tie, "jurisdiction_tie", ""))
+
+
+def _asked(form: Form) -> list[Referral]:
+    """Ask for one jurisdiction after the other."""
+    found: list[Referral] = []
+    while not found or click.confirm("Another jurisdiction?", err=True):
+        org = form.text("--to", None, "To whom", organisation_of("--to"))
+        nation = form.text("--to", None, "For which nation (two letters)", _nation)
+        found.append(Referral(org, nation, form.one("--to", None, "jurisdiction_tie", "What ties the report to it")))
+    return found
+
+
+def _nation(text: str) -> str:
+    if not re.fullmatch(r"[A-Z]{2}", text.strip()):
+        raise UsageError("--to: a nation is two capital letters", hint="ISO 3166-1 alpha-2, such as GB.")
+    return text.strip()

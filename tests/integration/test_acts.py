@@ -1,0 +1,112 @@
+"""The acts by hand on a real hub: what they say is accepted where it follows, and refused with what would follow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bus.sandbox.lifecycle import Sandbox
+from tests.integration.test_cli import Ended, Shell
+
+
+@pytest.fixture
+def bus(sandbox: Sandbox) -> Shell:
+    """The command on the suite's sandbox."""
+    return Shell(sandbox)
+
+
+async def said(bus: Shell, *args: str) -> list[dict[str, Any]]:
+    """Take an act as a script does; the receipts, all of which say that it stands."""
+    ended = await bus(*args, "-o", "ndjson")
+    assert ended.code == 0, ended.err
+    assert {row["outcome"] for row in ended.rows} == {"accepted"}
+    return ended.rows
+
+
+async def publish(bus: Shell, kind: str, org: str, *to: str) -> str:
+    """Publish an example, and let its hearers consume it; its id."""
+    event = await bus.example(kind, org, *to)
+    event["body"].pop("viewed", None)
+    assert (await bus.publish([event], org)).code == 0
+    return event["header"]["event_id"]
+
+
+async def consumed(bus: Shell, org: str, event_id: str) -> dict[str, Any]:
+    """An event as it comes out of an inbox, once it is there."""
+    while True:
+        ended = await bus("consume", "--as", org, "--from-start", "--show-recalled")
+        found = [row for row in ended.rows if row["event_id"] == event_id]
+        if found:
+            return found[0]
+
+
+async def test_a_notice_is_served_with_its_preservation(bus: Shell, tmp_path: Path) -> None:
+    """A request to preserve and the notice that names it, sealed for whom they are for."""
+    urls = tmp_path / "urls.txt"
+    urls.write_text("https://images.example.invalid/filler/1\nmessage conversation 7 (filler)\n")
+    rows = await said(
+        bus, "notice", "--as", "ministry-isles", "--to", "fernpost", "--cc", "hotline-isles", "--form", "order",
+        "--target", "platform", "--measure", "remove", "--locators", str(urls), "--language", "en", "--due", "+24h",
+        "--preserve", "content", "--process", "preservation_order", "--preserve-until", "2099-01-01",
+    )  # fmt: skip
+    kept, notice = [await consumed(bus, "fernpost", row["event_id"]) for row in rows]
+    assert (kept["type"], notice["type"]) == ("Preservation", "TakedownNotice")
+    assert notice["body"]["preservation"] == kept["event_id"]
+    assert notice["header"]["deadline"] == "stated"
+    assert [one["kind"] for one in notice["sealed"]["locators"]] == ["url", "message"]
+    shown: Ended = await bus("audit", "show", notice["event_id"], "-o", "json")
+    assert "images.example.invalid" not in shown.out
+
+
+async def test_a_recall_reaches_all_and_is_answered(bus: Shell) -> None:
+    """Recalled by whom it named, complied with by hand, and counted by the auditor."""
+    hit = await publish(bus, "HashHit", "fernpost", "hotline-isles", "hotline-north")
+    [row] = await said(
+        bus, "recall", hit, "--as", "fernpost", "--reason", "error", "--do", "delete", "--to", "hotline-isles"
+    )
+    told = await consumed(bus, "hotline-north", row["event_id"])
+    assert (told["status"], told["problem"], told["recalls"]["event_id"]) == ("ok", None, hit)
+    early = await bus("ack", row["event_id"], "--as", "hotline-north", "--step", "complied")
+    assert early.code == 1
+    assert "step-order" in early.err
+    assert "allowed now: fetched" in early.err
+    for step in ("fetched", "complied"):
+        await said(bus, "ack", row["event_id"], "--as", "hotline-north", "--step", step)
+    for event in (hit, row["event_id"]):
+        [recall] = (await bus("audit", "trace", event, "-o", "json")).value["recalls"]
+        assert (recall["recipients"], recall["fetched"], recall["complied"], recall["missing"]) == (2, 1, 1, 1)
+        assert [one["org"] for one in recall["who"] if one["missing"]] == ["hotline-isles"]
+
+
+async def test_only_who_may_recalls(bus: Shell) -> None:
+    """A recipient is told which rule it breaks and what to do; nothing is said."""
+    hit = await publish(bus, "HashHit", "tidewave", "hotline-north")
+    await consumed(bus, "hotline-north", hit)
+    ended = await bus("recall", hit, "--as", "hotline-north", "--reason", "error", "--do", "delete")
+    assert ended.code == 1
+    assert "step-role (1): " in ended.err
+
+
+async def test_a_report_is_referred_once_for_each_jurisdiction(bus: Shell) -> None:
+    """Each force gets the report's own words, sealed for it alone, and can answer in the report's thread."""
+    report = await bus.example("Report", "glimmerchat", "clearing-house")
+    assert (await bus.publish([report], "glimmerchat")).code == 0
+    await consumed(bus, "clearing-house", report["header"]["event_id"])
+    rows = await said(
+        bus, "refer", report["header"]["event_id"], "--as", "clearing-house", "--to", "police-isles:GB:victim",
+        "--to", "police-north:SE:suspect",
+    )  # fmt: skip
+    for org, nation, row in zip(("police-isles", "police-north"), ("GB", "SE"), rows, strict=True):
+        got = await consumed(bus, org, row["event_id"])
+        assert got["header"]["audience"] == [org]
+        assert [one["country"] for one in got["body"]["jurisdictions"]] == [nation]
+        assert got["body"]["viewed"] == json.loads(json.dumps(report["body"]["viewed"]))
+        assert got["sealed"]["narrative"] == report["sealed"]["narrative"]
+    unknown = await bus(
+        "refer", report["header"]["event_id"], "--as", "police-lowlands", "--to", "police-isles:GB:victim"
+    )
+    assert unknown.code == 2
+    assert "neither published that event nor has it in its inbox" in unknown.err
