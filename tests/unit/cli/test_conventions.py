@@ -194,7 +194,7 @@ def test_organisations_are_completed(stopped):
 @pytest.mark.parametrize("name", [name for name, (_, found) in COMMANDS.items() if isinstance(found, click.Group)])
 def test_a_group_alone_prints_its_help(name: str):
     """Without a command, a group says on stderr what it has, and calls nothing an error; exit code 2."""
-    result = CliRunner().invoke(cli, name.split()[1:] if name != "bus" else [], standalone_mode=True)
+    result = CliRunner().invoke(cli, name.split() if name != "bus" else [], standalone_mode=True)
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith("Usage: bus")
