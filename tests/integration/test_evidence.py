@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -28,10 +29,11 @@ def bus(sandbox: Sandbox) -> Shell:
     return Shell(sandbox)
 
 
-async def python(*words: str, folder: Path) -> Ended:
-    """Run Python in a folder where there is no sandbox."""
+async def python(*words: str, folder: Path, **added: str) -> Ended:
+    """Run Python in a folder where there is no sandbox, with additions to its environment."""
     pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=pipe, stderr=pipe, cwd=folder)
+    env = {**{name: value for name, value in os.environ.items() if not name.startswith("BUS_")}, **added}
+    child = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=pipe, stderr=pipe, cwd=folder, env=env)
     out, err = await child.communicate()
     assert child.returncode is not None
     return Ended(child.returncode, out.decode(), err.decode())
@@ -84,6 +86,29 @@ async def test_many_events_are_proved_in_one_call(bus: Shell, tmp_path: Path) ->
     assert second.code == 0, second.out
 
 
+async def test_exit_codes_say_what_was_found(bus: Shell, tmp_path: Path) -> None:
+    """0 where all holds, 3 if one of several is false, 2 without a policy or with none that can be read."""
+    good, bad = await proved(bus, "0", "1", "-o", f"{tmp_path}/")
+    spoil(Path(bad))
+    policy = str(bus.sandbox.home.publisher / "policy")
+    words = ("-m", "bus", "evidence", "verify")
+    codes = {
+        "BUS_POLICY": (await python(*words, good, folder=tmp_path, BUS_POLICY=policy)).code,
+        "one is false": (await python(*words, good, bad, folder=tmp_path, BUS_POLICY=policy)).code,
+        "--policy beats BUS_POLICY": (
+            await python(*words, good, "--policy", policy, folder=tmp_path, BUS_POLICY="x")
+        ).code,
+        "no policy": (await python(*words, good, folder=tmp_path)).code,
+        "no such policy": (await python(*words, good, folder=tmp_path, BUS_POLICY="nowhere")).code,
+        "shown, not checked": (await python("-m", "bus", "evidence", "show", good, folder=tmp_path)).code,
+        "the sandbox's own": (await bus("evidence", "verify", good)).code,
+        "proving by a policy that is not there": (
+            await bus("audit", "prove", "0", "-o", f"{tmp_path}/", "--policy", "nowhere")
+        ).code,
+    }
+    assert list(codes.items()) == list(zip(codes, (0, 3, 0, 2, 2, 0, 0, 2), strict=True))
+
+
 async def test_what_was_not_accepted_is_not_proved(bus: Shell, tmp_path: Path) -> None:
     """A refused event, an id that nobody knows and an index beyond the end are usage errors; nothing is written."""
     event = await bus.example("Acknowledgement", "fernpost", "nobody-there")
@@ -101,3 +126,10 @@ async def test_what_was_not_accepted_is_not_proved(bus: Shell, tmp_path: Path) -
 def is_empty(folder: Path) -> bool:
     """Whether nothing was written."""
     return not list(folder.iterdir())
+
+
+def spoil(file: Path) -> None:
+    """Change one bit of a file."""
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(bytes(data))
