@@ -108,7 +108,7 @@ class Policy:
             message = b"cosignature/v1\ntime %d\n" % times[-1] + text if kind == 4 else text
             holds = signed_by(key, message, blob[12:] if kind == 4 else blob[4:])
             need(kind == 6 or holds, f"the signature of {name} does not hold")
-        need(by_log, "no log of the policy signed the checkpoint")
+        need(by_log and lines.endswith(b"\n"), "no log of the policy signed the checkpoint")
         for name, count, members in self.groups:
             witnesses |= {name} if len(witnesses.intersection(members)) >= count else set()
         need(self.quorum in witnesses, "too few witnesses cosigned the checkpoint")

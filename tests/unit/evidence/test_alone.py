@@ -94,6 +94,25 @@ def test_both_find_parts_left_out(data: bytes) -> None:
         assert holds(less) == verify(less, POLICY).holds, name
 
 
+def test_both_find_parts_that_begin_or_end_otherwise(data: bytes) -> None:
+    """They agree that each file is false with a part cut short, longer by a byte, or with its last or first byte changed."""
+    files = unpack(data)
+    for name, part in files.items():
+        changes = (
+            part[:-1],
+            part[1:],
+            part + b"\n",
+            part + b"\x00",
+            b"\n" + part,
+            part[:-1] + b"\x0b",
+            b" " + part[1:],
+        )
+        for changed in set(changes) - {part}:
+            wrong = pack({**files, name: changed})
+            assert not holds(wrong), (name, changed[-9:])
+            assert not verify(wrong, POLICY).holds
+
+
 def test_both_find_that_clocks_contradict(tmp_path: Path) -> None:
     """Half a minute is forgiven, an hour is not, on either side."""
     for number, shift in enumerate((-3600, -30, 0, 30, 3600)):
