@@ -7,7 +7,7 @@ from typing import Any
 
 from bus.kafka.connection import Connection
 from bus.sandbox.lifecycle import Sandbox
-from bus.sandbox.world import HUB, ORIGIN, WORLD
+from bus.sandbox.world import HUB, WORLD
 from bus.trust.keys import KeyRing
 from tests.forge import Forge
 
@@ -20,7 +20,7 @@ class Members:
         self._root: Path = sandbox.home.root
         rings = {member.id: KeyRing.load(sandbox.home.organisation(member.id) / "keys.json") for member in WORLD}
         rings[HUB] = KeyRing.load(sandbox.home.hub / "keys.json")
-        self.forge = Forge(ORIGIN, rings)
+        self.forge = Forge(sandbox.home.origin, rings)
 
     def having(self, role: str) -> list[str]:
         """The organisations of a role, in order."""

@@ -15,6 +15,7 @@ ROLES = ("notary", "courier", "publisher", "clerk")
 _LAZY = {
     "run": ("bus.cli.hub:run_roles", "Run the hub's roles, all or some, until stopped."),
     "repair": ("bus.cli.repair:repair", "Find what a stopped hub has lost, and put it back."),
+    "continue": ("bus.cli.repair:continue_log", "Print the event by which a new log continues a lost one."),
     "log-key": ("bus.cli.logkey:log_key", "Replace the key that signs the log's checkpoints."),
     "adopt": ("bus.cli.hub:adopt", "Check a table of deadlines; print the events that adopt it."),
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bus.cli.base import command, option, output_option, say, settings
+from bus.cli.logkey import config_option
 
 if TYPE_CHECKING:
     from bus.repair.report import Report
@@ -21,8 +22,7 @@ SHOWN = 10
 bus hub repair
 bus hub repair --yes -o json
 """)  # fmt: skip
-@option("--config", type=click.Path(path_type=Path, dir_okay=False), envvar="BUS_HUB_CONFIG",
-        help="The hub's configuration (TOML).  [default: the sandbox's]")  # fmt: skip
+@config_option()
 @option("--yes", is_flag=True, help="Do what is to be done, without asking.")
 @option("--dry-run", is_flag=True, help="Only say what was found and what would be done; do not ask.")
 @output_option("table", "json")
@@ -48,6 +48,31 @@ def repair(config: Path | None, yes: bool, dry_run: bool, output: str) -> int | 
     return None if report.is_healthy or report.done else FALSE
 
 
+@command("continue", examples="""
+bus hub continue --config new/hub.toml --old old/published --reason disk_lost --lost 290-713 | bus publish - --as hub
+""")  # fmt: skip
+@config_option()
+@option("--old", type=click.Path(path_type=Path, file_okay=False), required=True,
+        help="The old log's publisher folder, or what is left of it.")  # fmt: skip
+@option("--reason", required=True, metavar="CODE", help="A code of schemas/codes/continuation_reason.csv.")
+@option("--lost", metavar="FIRST-LAST", help="The entries of the old log that were lost, if any.")
+def continue_log(config: Path | None, old: Path, reason: str, lost: str | None) -> None:
+    """Print the event by which a new log says that it continues a lost one.
+
+    The hub of the new log is opened first, like any other: another origin, keys, database, folder and
+    topics. The old log's checkpoint, with its cosignatures, and its policy are kept in the new folder.
+    """
+    import json
+
+    from bus.hub.config import HubConfig
+    from bus.repair.continued import continue_from
+
+    hub = HubConfig.load(config or settings().state / "hub" / "hub.toml")
+    body = continue_from(hub, old, reason, lost)
+    click.echo(json.dumps({"type": "LogContinued", "header": {"step": "continued"}, "body": body}))
+    say(f"{body['old_origin']}: {body['old_size']} entries were signed; its checkpoint is kept beside the new log.")
+
+
 def _asked(report: Report) -> bool:
     """Ask a person who is there; nobody else is taken to have said yes."""
     if not sys.stdin.isatty():
@@ -67,7 +92,8 @@ def _print(report: Report, output: str) -> None:
     _tell(report)
     if report.stuck:
         say(f"This cannot be restored: {report.stuck}.", colour="red")
-        say("Restore the database, an older backup will do, and repair again; else see docs/runbooks/repair.md.")
+        say("Restore the database, an older backup will do, and repair again. If there is none, a new log continues")
+        say("this one: `bus hub continue`. See docs/runbooks/repair.md.")
     elif report.done:
         say("Done. Start the hub, and run `bus audit verify`.", colour="green")
     else:

@@ -39,14 +39,17 @@ bus sandbox up --fresh
 bus --home /tmp/trial sandbox up -o json
 """)  # fmt: skip
 @option("--fresh", is_flag=True, help="Forget the old ledger, keys and ports first.")
+@option(
+    "--origin", metavar="NAME", help="The log's name, for a new sandbox.  [default: ledger.sandbox.example/safeguard]"
+)
 @output_option("table", "json")
-def up(fresh: bool, output: str) -> None:
+def up(fresh: bool, origin: str | None, output: str) -> None:
     """Start what is missing, on the same ports as ever."""
     from bus.cli.runtime import run
 
     with _progress() as tell:
         hub = _sandbox(tell)
-        run(hub.up(fresh=fresh))
+        run(hub.up(fresh=fresh, origin=origin))
         found = hub.status()
     _print(found, output)
 

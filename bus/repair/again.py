@@ -70,13 +70,21 @@ class Again:
         key: the hub's, which signs receipts again.
         origin: the log.
         topics: the outboxes, by the digest of their name.
+        given: the numbers that entries had in inboxes. Where a decision before is not known, they say how to go on.
     """
 
     def __init__(
-        self, store: Store, state: State, nonces: Nonces, key: SigningKey, origin: str, topics: Mapping[bytes, str]
+        self,
+        store: Store,
+        state: State,
+        nonces: Nonces,
+        key: SigningKey,
+        origin: str,
+        topics: Mapping[bytes, str],
+        given: Mapping[int, Mapping[tuple[str, str], int]],
     ) -> None:
         self._store, self._state, self._nonces, self._key, self._origin = store, state, nonces, key, origin
-        self._topics = topics
+        self._topics, self._given = topics, given
         self._accepted: dict[bytes, Accepted] = {}
         self._columns: dict[int, tuple[Any, ...]] = {}
 
@@ -154,6 +162,8 @@ class Again:
     async def _entry(self, made: Flush, told: Told, candidate: Candidate | Gap | None) -> None:
         state = self._state
         before = (state.directory, state.frontier, state.time_us, dict(state.seqs))
+        for recipient, seq in self._given.get(told.index, {}).items():
+            state.seqs[recipient] = seq - 1
         time_us = told.item.time if told.item is not None else _leaf(told).time_us
         built = None if candidate is None else build(state, [candidate], self._accepted, time_us, self._nonces)
         if built is not None and self._is_same(built, told):

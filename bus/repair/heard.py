@@ -40,6 +40,7 @@ class Heard(Struct):
         flushes: first indexes of the flushes whose receipts were found.
         leaves: the leaf that an inbox record carried.
         numbers: the last number of each inbox, and the entry that has it.
+        given: which numbers a lost entry had in inboxes.
         unsigned: receipts whose signature is not the hub's.
     """
 
@@ -48,6 +49,7 @@ class Heard(Struct):
     flushes: set[int] = field(default_factory=set)
     leaves: dict[int, bytes] = field(default_factory=dict)
     numbers: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    given: dict[int, dict[tuple[str, str], int]] = field(default_factory=dict)
     unsigned: int = 0
 
     @property
@@ -133,6 +135,8 @@ def _delivered(heard: Heard, record: Record) -> None:
     place = parse_topic(record.topic)
     if place is not None and seq is not None and seq.isdigit():
         heard.numbers[place[1], place[2]] = (int(index), int(seq))
+        if int(index) >= heard.size:
+            heard.given.setdefault(int(index), {})[place[1], place[2]] = int(seq)
 
 
 async def fetch_delivered(connection: Connection, orgs: Sequence[str], wanted: set[int], since_us: int) -> list[Record]:

@@ -213,7 +213,7 @@ class _Repair:
     async def _again(self, state: State, head: Head | None) -> list[Partial]:
         """Make the lost entries; write them where a head is given."""
         digests = topics_by_digest([name for name in self.topics if name.startswith("out.")])
-        again = Again(self.store, state, nonces_of(self.key), self.key, self.config.origin, digests)
+        again = Again(self.store, state, nonces_of(self.key), self.key, self.config.origin, digests, self.heard.given)
         partial: list[Partial] = []
         async with Reader(self.config.kafka, "hub-repair-outbox", isolation="read_uncommitted") as reader:
             for window in windows(self.lost, self.heard.flushes, MOST):

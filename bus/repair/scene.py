@@ -76,15 +76,15 @@ async def opened(config: HubConfig) -> AsyncGenerator[Scene]:
     try:
         await _nobody_runs(config, store)
         head = await store.head()
-        signed, note_lost = _signed(publisher.folder, policy, config.origin)
+        signed, note_lost = newest_signed(publisher.folder, policy, config.origin)
         kept = await store.fetch("newest_checkpoint")
         note = any_note(publisher, kept[0]["note"] if kept else None)
         held = [] if note is None else await ask_witnesses(policy.witnesses, note)
-        stored = None if not kept else _claimed(kept[0]["note"], policy, config.origin, "ledger.checkpoint")
+        stored = None if not kept else claimed(kept[0]["note"], policy, config.origin, "ledger.checkpoint")
         if stored is not None and (signed is None or signed.checkpoint.size < stored.checkpoint.size):
             signed = stored
         names = [publisher.folder / "log" / name for name in ("checkpoint", "checkpoint.unwitnessed")]
-        served = [_claimed(_read(path), policy, config.origin, str(path)) for path in names]
+        served = [claimed(_read(path), policy, config.origin, str(path)) for path in names]
         shown = [one for one in served if one is not None]
         yield Scene(config, publisher, policy, store, head, signed, note_lost, held, shown)
     finally:
@@ -107,9 +107,9 @@ async def _nobody_runs(config: HubConfig, store: Store) -> None:
             raise NotAllowed(f"{RUNNING}: {', '.join(found)}", hint=hint)
 
 
-def _signed(folder: Path, policy: Policy, origin: str) -> tuple[Signed | None, str]:
+def newest_signed(folder: Path, policy: Policy, origin: str) -> tuple[Signed | None, str]:
     """The newest of what was noted before it was signed, and of what was signed; and what is wrong with the note."""
-    claims = [_claimed(_read(path), policy, origin, str(path)) for path in newest_of(folder)]
+    claims = [claimed(_read(path), policy, origin, str(path)) for path in newest_of(folder)]
     newest = max((one for one in claims if one is not None), key=lambda one: one.checkpoint.size, default=None)
     try:
         noted = last_signed(folder)
@@ -121,7 +121,7 @@ def _signed(folder: Path, policy: Policy, origin: str) -> tuple[Signed | None, s
     return Signed(noted, str(folder / "last-signed")), ""
 
 
-def _claimed(data: bytes | None, policy: Policy, origin: str, where: str) -> Signed | None:
+def claimed(data: bytes | None, policy: Policy, origin: str, where: str) -> Signed | None:
     """A note's checkpoint, if this log signed it."""
     if data is None:
         return None

@@ -24,7 +24,7 @@ from bus.partner.transport import KafkaTransport
 from bus.policy.policy import Policy
 from bus.sandbox import outfit
 from bus.sandbox.home import Home
-from bus.sandbox.world import HUB, ORIGIN, WORLD, Organisation
+from bus.sandbox.world import HUB, WORLD, Organisation
 from bus.trust.adoptions import adoption
 from bus.trust.directory import key_recovery_message, prove_key
 from bus.trust.keys import KeyRing
@@ -46,7 +46,7 @@ async def found(home: Home) -> None:
     steps = [
         [_opening(home)],
         [_admission(member, recovery[member.id]) for member in WORLD],
-        [key for member in WORLD for key in _keys(member, rings[member.id], recovery[member.id], now)],
+        [key for member in WORLD for key in _keys(home.origin, member, rings[member.id], recovery[member.id], now)],
         _adoption((home.hub / "deadlines.toml").read_text(encoding="utf-8")),
     ]
     with Journal(profile.journal_file) as journal:
@@ -80,18 +80,18 @@ def _stands(journal: Journal, draft: Draft) -> bool:
 def _draft(kind: str, step: str, fact: str, body: Mapping[str, Any]) -> Draft:
     event = {"type": kind, "header": {"step": step, "audience": [HUB]}, "body": body}
     content = sha256(f"{kind} {fact}".encode()).digest()
-    return Draft(event, item=Item("founding", ORIGIN, f"{kind} {fact}", step), content=content)
+    return Draft(event, item=Item("founding", "sandbox", f"{kind} {fact}", step), content=content)
 
 
 def _opening(home: Home) -> Draft:
     body = {
-        "origin": ORIGIN,
+        "origin": home.origin,
         "hub_key": KeyRing.load(home.hub / "keys.json").signing.public_key.hex(),
         "governance_keys": sorted(ring.signing.public_key.hex() for ring in outfit.governors(home)),
         "threshold": outfit.THRESHOLD,
         "policy_digest": Policy.load(home.hub / "policy.toml").digest.hex(),
     }
-    return _draft("LogOpened", "opened", ORIGIN, body)
+    return _draft("LogOpened", "opened", home.origin, body)
 
 
 def _admission(member: Organisation, recovery: KeyRing) -> Draft:
@@ -105,21 +105,21 @@ def _admission(member: Organisation, recovery: KeyRing) -> Draft:
     return _draft("OrganisationAdmitted", "admitted", member.id, body)
 
 
-def _keys(member: Organisation, ring: KeyRing, recovery: KeyRing, valid_from: str) -> list[Draft]:
+def _keys(origin: str, member: Organisation, ring: KeyRing, recovery: KeyRing, valid_from: str) -> list[Draft]:
     """The signing key, proven by its own signature, and each sealing key; all vouched for by the recovery key."""
     signing = {
         "use": "signing",
         "public_key": ring.signing.public_key.hex(),
         "key_id": ring.signing.key_id.hex(),
-        "proof": prove_key(ring.signing, ORIGIN, member.id).hex(),
-        "recovery_signature": _vouch(recovery, member.id, ring.signing.key_id),
+        "proof": prove_key(ring.signing, origin, member.id).hex(),
+        "recovery_signature": _vouch(origin, recovery, member.id, ring.signing.key_id),
     }
     sealing = [
         {
             "use": "sealing",
             "public_key": key.public_key.hex(),
             "key_id": key.key_id.hex(),
-            "recovery_signature": _vouch(recovery, member.id, key.key_id),
+            "recovery_signature": _vouch(origin, recovery, member.id, key.key_id),
         }
         for key in ring.sealing
     ]
@@ -127,8 +127,8 @@ def _keys(member: Organisation, ring: KeyRing, recovery: KeyRing, valid_from: st
     return [_draft("KeyRegistered", "registered", f"{member.id} {body['key_id']}", body) for body in bodies]
 
 
-def _vouch(recovery: KeyRing, org: str, key_id: bytes) -> str:
-    return recovery.signing.sign(key_recovery_message(ORIGIN, org, key_id)).hex()
+def _vouch(origin: str, recovery: KeyRing, org: str, key_id: bytes) -> str:
+    return recovery.signing.sign(key_recovery_message(origin, org, key_id)).hex()
 
 
 def _adoption(text: str) -> list[Draft]:

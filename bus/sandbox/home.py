@@ -6,7 +6,7 @@
     .bus/lock                    held by whoever starts or stops
     .bus/jars  .bus/tmp          Kafka's jars; temporary files of the JVM
     .bus/kafka  .bus/postgres    their settings, passwords and data
-    .bus/hub                     hub.toml, keys.json, password, policy.toml, governance-*.json
+    .bus/hub                     hub.toml, origin, keys.json, password, policy.toml, governance-*.json
     .bus/organisations/<org>     profile.toml, keys.json, recovery.json, password
     .bus/demo                    evidence that the demonstration proved; where it goes on, if it was interrupted
     .bus/journal  .bus/logs      publishers' journals; <role>.log
@@ -28,6 +28,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from bus.errors import SandboxError
+from bus.sandbox.world import ORIGIN
 
 _FOLDERS = (
     "kafka", "postgres", "hub", "publisher", "witnesses", "organisations", "journal", "logs", "demo", "jars", "tmp",
@@ -75,6 +76,12 @@ class Home(Struct, frozen=True):
     def hub(self) -> Path:
         """The hub's folder."""
         return self.root / "hub"
+
+    @property
+    def origin(self) -> str:
+        """The log's name: what the first ``up`` was given."""
+        file = self.hub / "origin"
+        return file.read_text(encoding="ascii").strip() if file.is_file() else ORIGIN
 
     @property
     def publisher(self) -> Path:

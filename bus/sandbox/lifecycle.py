@@ -7,6 +7,7 @@ is cleaned. Kafka and PostgreSQL start side by side, then the hub's roles, then,
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,7 +21,7 @@ from bus.hub import topics
 from bus.kafka.connection import Connection
 from bus.ledger.migrate import migrate
 from bus.sandbox import broker, database, java, outfit, ports, processes, witnesses
-from bus.sandbox.home import Home, secret
+from bus.sandbox.home import Home, secret, write_private
 from bus.sandbox.processes import Identity, Role
 from bus.sandbox.state import State, published
 from bus.sandbox.witnesses import Witness
@@ -32,6 +33,7 @@ WITNESS_ROLES = tuple(witness.role for witness in witnesses.WITNESSES)
 _STOP_ORDER = ("clerk", "courier", "publisher", *WITNESS_ROLES, "notary", "postgres", "kafka")
 _HUB_READY_TIMEOUT_S = 60.0
 
+ORIGIN_RE = re.compile(r"(?=.{3,64}\Z)[a-z0-9.-]+(/[a-z0-9._-]+)*", re.ASCII)
 Say = Callable[[str], None]
 
 
@@ -51,11 +53,12 @@ class Sandbox:
         self.home = Home.at(home)
         self._say = say
 
-    async def up(self, *, fresh: bool = False) -> None:
+    async def up(self, *, fresh: bool = False, origin: str | None = None) -> None:
         """Start what is missing; return when all of it works.
 
         Args:
             fresh: stop everything and forget it first: a new ledger, new keys, new ports.
+            origin: the name of the log, where a new sandbox is begun; what the sandbox has already otherwise.
 
         Raises:
             SandboxError: something could not be started; it names the log and the next step.
@@ -65,6 +68,7 @@ class Sandbox:
                 await self._stop_all()
                 self.home.erase(keep_jars=True)
             self.home.make()
+            self._name(origin)
             state = State.load(self.home) or await self._first_state()
             passwords = outfit.prepare(self.home, state.ports)
             state.save(self.home)
@@ -151,6 +155,20 @@ class Sandbox:
         identity = self._find(self._state(), role)
         if identity is not None:
             await processes.kill(self._role(role), identity)
+
+    def _name(self, origin: str | None) -> None:
+        """Give a new sandbox's log its name."""
+        if origin is None or origin == self.home.origin:
+            return
+        if not ORIGIN_RE.fullmatch(origin):
+            raise SandboxError(
+                f"{origin!r} is no log's origin", hint="A URL without its scheme, 64 characters at most."
+            )
+        if (self.home.hub / "hub.toml").is_file():
+            raise SandboxError(
+                f"the log of this sandbox is {self.home.origin}", hint="Give --fresh, or another --home."
+            )
+        write_private(self.home.hub / "origin", f"{origin}\n")
 
     def _state(self) -> State:
         state = State.load(self.home)

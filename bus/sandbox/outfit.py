@@ -16,7 +16,7 @@ from bus.hub.logkey import known_keys, signing_keys
 from bus.paths import ops_dir
 from bus.sandbox import database, witnesses
 from bus.sandbox.home import Home, make_private, secret, write_private
-from bus.sandbox.world import HUB, ORIGIN, WORLD, Organisation, header_defaults
+from bus.sandbox.world import HUB, WORLD, Organisation, header_defaults
 from bus.trust.keys import KeyRing, SigningKey
 
 GOVERNORS = 3
@@ -48,9 +48,9 @@ def prepare(home: Home, ports: Mapping[str, int]) -> dict[str, str]:
         passwords[organisation.id] = secret(folder / "password")
         _keys(folder / "keys.json")
         _keys(folder / "recovery.json", sealing=False)
-        _write(folder / "profile.toml", _profile(organisation, hub_ring.signing, ports))
+        _write(folder / "profile.toml", _profile(organisation, home.origin, hub_ring.signing, ports))
     make_private(home.organisation(HUB))
-    _write(profile(home, HUB), _profile(_HUB_AS_ORGANISATION, hub_ring.signing, ports))
+    _write(profile(home, HUB), _profile(_HUB_AS_ORGANISATION, home.origin, hub_ring.signing, ports))
     return passwords
 
 
@@ -75,7 +75,7 @@ def _prepare_hub(home: Home, ports: Mapping[str, int]) -> KeyRing:
 
 def _prepare_publisher(home: Home, ports: Mapping[str, int]) -> None:
     """The log's key, the witnesses that cosign it, and the policy that names them."""
-    key = signing_keys(home.publisher, ORIGIN)[0].verifier
+    key = signing_keys(home.publisher, home.origin)[0].verifier
     witnesses.prepare(home, key)
     _write(home.publisher / "policy", witnesses.policy(home, known_keys(home.publisher), ports))
 
@@ -107,7 +107,7 @@ def _kafka_table(ports: Mapping[str, int], username: str, password_file: str) ->
 def _hub_toml(home: Home, ports: Mapping[str, int]) -> str:
     logins = {f"{role}_dsn": database.dsn(home, ports["postgres"], role) for role in ("notary", "courier")}
     return toml({
-        "origin": ORIGIN,
+        "origin": home.origin,
         "kafka": _kafka_table(ports, HUB, "password"),
         "postgres": logins,
         "keys": {"file": "keys.json"},
@@ -125,14 +125,14 @@ def _hub_toml(home: Home, ports: Mapping[str, int]) -> str:
     })  # fmt: skip
 
 
-def _profile(organisation: Organisation, hub_key: SigningKey, ports: Mapping[str, int]) -> str:
+def _profile(organisation: Organisation, origin: str, hub_key: SigningKey, ports: Mapping[str, int]) -> str:
     is_hub = organisation.id == HUB
     folder = "../../hub/" if is_hub else ""
     audience = {"audience": list(organisation.audience)} if organisation.audience else {}
     return toml({
         "organisation": organisation.id,
         "nation": organisation.nation,
-        "hub": {"origin": ORIGIN, "hub_key": hub_key.public_key.hex()},
+        "hub": {"origin": origin, "hub_key": hub_key.public_key.hex()},
         "kafka": _kafka_table(ports, organisation.id, f"{folder}password"),
         "keys": {"file": f"{folder}keys.json"},
         "journal": {"home": "../.."},

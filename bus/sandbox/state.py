@@ -17,7 +17,7 @@ from bus.sandbox.home import Home, write_private
 from bus.sandbox.outfit import profile
 from bus.sandbox.processes import Identity
 from bus.sandbox.witnesses import WITNESSES
-from bus.sandbox.world import ORIGIN, WORLD
+from bus.sandbox.world import WORLD
 
 VERSION = 1
 _PORTS = ("kafka", "controller", "postgres", "log", *(witness.role for witness in WITNESSES))
@@ -102,7 +102,7 @@ def published(home: Home, port_of: dict[str, int]) -> dict[str, Any]:
 
 def _log(home: Home, port: int) -> dict[str, str]:
     """How to read and check what is published; the key is there once the publisher's folder is."""
-    found = {"origin": ORIGIN}
+    found = {"origin": home.origin}
     vkey = home.publisher / "log.vkey"
     if vkey.is_file():
         found["vkey"] = vkey.read_text(encoding="ascii").strip()

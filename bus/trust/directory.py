@@ -22,6 +22,7 @@ from bus.events.types import (
     Header,
     KeyRegisteredBody,
     KeyRevokedBody,
+    LogContinuedBody,
     LogOpenedBody,
     OrganisationAdmittedBody,
     OrganisationSuspendedBody,
@@ -101,6 +102,18 @@ class Governance(msgspec.Struct, frozen=True):
     policy_digest: bytes
 
 
+class Continued(msgspec.Struct, frozen=True):
+    """The old log that this one goes on from: its last known checkpoint, and the entries of it that were lost."""
+
+    old_origin: str
+    old_size: int
+    old_root: bytes
+    lost_first: int | None
+    lost_last: int | None
+    reason: str
+    index: int
+
+
 class Directory(msgspec.Struct, frozen=True):
     """Organisations, keys and agreements as of a ledger index. The empty one is that of a log not yet opened."""
 
@@ -112,6 +125,7 @@ class Directory(msgspec.Struct, frozen=True):
     sealing: dict[str, tuple[KeyEntry, ...]] = {}
     agreements: dict[str, Agreement] = {}
     adoptions: Adoptions = Adoptions()
+    continues: Continued | None = None
 
     @property
     def auditors(self) -> tuple[str, ...]:
@@ -195,9 +209,16 @@ class Directory(msgspec.Struct, frozen=True):
         if name == "AgreementEnded":
             rest = {k: v for k, v in self.agreements.items() if k != body.agreement}
             return msgspec.structs.replace(self, agreements=rest)
+        if name == "LogContinued":
+            return self._continuing(body, index)
         if name == "PolicyAdopted":
             return msgspec.structs.replace(self, adoptions=self.adoptions.with_part(body, index))
         return self
+
+    def _continuing(self, body: LogContinuedBody, index: int) -> Directory:
+        lost = (body.lost_first, body.lost_last)
+        entry = Continued(body.old_origin, body.old_size, body.old_root, *lost, body.reason, index)
+        return msgspec.structs.replace(self, continues=entry)
 
     def _conflict_of_key(self, body: KeyRegisteredBody) -> str | None:
         owner = self.organisation(body.org)
@@ -263,12 +284,20 @@ def _unsound_agreement(directory: Directory, body: AgreementConcludedBody) -> bo
     return backwards or HUB in body.members or any(org not in directory.organisations for org in body.members)
 
 
+def _unsound_continuation(directory: Directory, body: LogContinuedBody) -> bool:
+    """A log continues one other log, once, and says a whole range or none."""
+    first, last = body.lost_first, body.lost_last
+    ranged = (first is None) == (last is None) and (first is None or last is None or 0 <= first <= last)
+    return directory.continues is not None or body.old_origin == directory.origin or body.old_size < 0 or not ranged
+
+
 _CONFLICTS: Final[dict[str, Callable[[Directory, Any], bool]]] = {
     "OrganisationAdmitted": lambda directory, body: body.org in directory.organisations,
     "OrganisationSuspended": _unknown_or_hub,
     "KeyRevoked": _not_revocable,
     "AgreementConcluded": _unsound_agreement,
     "AgreementEnded": lambda directory, body: body.agreement not in directory.agreements,
+    "LogContinued": _unsound_continuation,
     "PolicyAdopted": lambda directory, body: directory.adoptions.conflicts(body),
 }
 

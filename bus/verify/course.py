@@ -14,7 +14,7 @@ from bus.tlog.leaf import Leaf, Outcome
 from bus.trust.batch import BatchVerifier
 from bus.trust.bus_signature import BusSignature
 from bus.trust.commitment import receipt_commitment
-from bus.trust.directory import Directory
+from bus.trust.directory import Continued, Directory
 from bus.verify.rows import Row, fail, value_of
 
 
@@ -34,6 +34,11 @@ class Course:
         self.removed = 0
         self.erased = 0
         self.signatures = 0
+
+    @property
+    def continues(self) -> Continued | None:
+        """The old log that this one says it goes on from."""
+        return self._directory.continues
 
     def directory(self, rows: Sequence[Row]) -> None:
         """Take over directory events that come before the entries."""

@@ -19,6 +19,7 @@ from bus.tlog.policy import Policy
 from bus.tlog.tile import WIDTH, Tile, width_at
 from bus.tlog.tree import HASH_SIZE
 from bus.verify.claims import read_claim
+from bus.verify.continued import continues
 from bus.verify.course import Course
 from bus.verify.folder import Folder
 from bus.verify.follows import Follows
@@ -138,6 +139,8 @@ class _Ledger:
         self._head(head)
         await self._beside(size)
         await self._signed()
+        if self.course.continues is not None:
+            self.report.continues = continues(self.course.continues, Path(self.folder.root).parent, self.report)
         self._tell(size)
 
     async def _fetch(self, query: str, *values: Any) -> list[Any]:

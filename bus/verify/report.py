@@ -39,6 +39,8 @@ class Report(msgspec.Struct):
     """Who cosigned the newest checkpoint, and when (seconds since 1970)."""
     outcomes: dict[int, int] = {}
     policies: list[Span] = []
+    continues: dict[str, Any] | None = None
+    """The old log that this one goes on from, as its entry says."""
     checks: list[Check] = []
     fault: Fault | None = None
     seconds: float = 0.0
@@ -72,6 +74,7 @@ class Report(msgspec.Struct):
             "witnesses": [{"name": name, "time_s": time_s} for name, time_s in self.witnesses],
             "outcomes": {one.name.lower(): self.outcomes.get(one, 0) for one in Outcome},
             "policies": [{"first": one.first, "last": one.last, "sha256": one.digest.hex()} for one in self.policies],
+            "continues": self.continues,
             "checks": [{"check": one.name, "holds": one.holds, "detail": one.detail} for one in self.checks],
             "seconds": round(self.seconds, 3),
         }

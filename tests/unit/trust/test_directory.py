@@ -12,6 +12,7 @@ from bus.events.types import (
     AgreementEndedBody,
     KeyRegisteredBody,
     KeyRevokedBody,
+    LogContinuedBody,
     LogOpenedBody,
     OrganisationAdmittedBody,
     OrganisationSuspendedBody,
@@ -328,3 +329,29 @@ def test_an_agreement_holds_between_its_dates_until_it_is_ended() -> None:
 def test_an_unsound_agreement_is_a_conflict(body: Any) -> None:
     """Who is not admitted cannot be a member, and an end comes after its beginning."""
     assert with_two().conflict(named("AgreementConcluded"), body) == "directory-conflict"
+
+
+def continued(origin: str = "ledger.old.example/safeguard", **fields: Any) -> LogContinuedBody:
+    """A body of LogContinued."""
+    values: dict[str, Any] = {"old_size": 9, "old_root": bytes(32), "lost_first": 5, "lost_last": 8, **fields}
+    return LogContinuedBody(salt=SALT, old_origin=origin, reason="disk_lost", **values)
+
+
+def test_a_log_continues_one_other_log_once() -> None:
+    """The old log is remembered; a second one, the log itself, and half a range are refused."""
+    opened = Directory().apply(named("LogOpened"), header(), opening(), 0)
+    info = named("LogContinued")
+    assert opened.conflict(info, continued()) is None
+    assert opened.conflict(info, continued(lost_first=None, lost_last=None)) is None
+    for wrong in (
+        continued(ORIGIN),
+        continued(lost_last=None),
+        continued(lost_first=9),
+        continued(lost_first=-1),
+        continued(old_size=-1),
+    ):
+        assert opened.conflict(info, wrong) == "directory-conflict"
+    after = opened.apply(info, header(), continued(), 1)
+    assert after.continues is not None
+    assert (after.continues.old_origin, after.continues.index) == ("ledger.old.example/safeguard", 1)
+    assert after.conflict(info, continued("ledger.third.example/safeguard")) == "directory-conflict"
