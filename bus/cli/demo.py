@@ -57,6 +57,7 @@ def demo(scale: float, seed: int, keep: bool, as_org: str | None, output: str) -
 
 async def _demo(scale: float, seed: int, keep: bool, auditor: str | None, output: str) -> dict[str, Any]:
     from bus.demo import telling
+    from bus.demo.edition import alone
     from bus.demo.run import Run
     from bus.sandbox.lifecycle import ROLES, Sandbox
 
@@ -70,8 +71,9 @@ async def _demo(scale: float, seed: int, keep: bool, auditor: str | None, output
         facts = sandbox.status()
         asker = auditor or _first_auditor(facts)
         told = stream(colour=use_colour(sys.stderr if output == "json" else sys.stdout))
-        story = Run(settings().state, facts, seed=seed, scale=scale, auditor=asker, telling=told)
-        counts = await _told(story, scale, seed)
+        with alone(settings().state / "demo"):
+            story = Run(settings().state, facts, seed=seed, scale=scale, auditor=asker, telling=told)
+            counts = await _told(story, scale, seed)
     finally:
         if not was and not keep:
             await sandbox.down()

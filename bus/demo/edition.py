@@ -10,6 +10,8 @@ The 62 free bits of an id (UUIDv7): 30 bits that tell editions apart, 8 bits for
 from __future__ import annotations
 
 import contextlib
+import fcntl
+from collections.abc import Generator
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -17,6 +19,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from bus.errors import SandboxError
 from bus.events.ids import uuid7
 
 LINE: Final = 0
@@ -57,6 +60,24 @@ class Edition(Struct, frozen=True):
         low = int.from_bytes(event_id[8:])
         kind, number = low >> 24 & 0xFF, low & 0xFFFFFF
         return (kind, number) if self.event_id(kind, number) == event_id else None
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Generator[None]:
+    """Hold a state folder's demonstration alone: two at once would tell the same edition.
+
+    Raises:
+        SandboxError: another one runs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SandboxError(
+                "another demonstration runs on this sandbox", hint="Wait for it, or use another --home."
+            ) from None
+        yield
 
 
 def unfinished(file: Path, seed: int, scale: float, now_us: int) -> Edition | None:
