@@ -85,7 +85,7 @@ async def _told(story: Run, scale: float, seed: int) -> dict[str, Any]:
     try:
         return await story.tell()
     except asyncio.CancelledError:
-        say(f"Stopped after {story.published:,} receipts. Nothing is lost: what was sent is in journals and outboxes.")
+        say(f"Stopped after {story.published:,} receipts. Nothing is lost: journals and outboxes have it.")
         say(f"`bus demo --scale {scale:g} --seed {seed}` goes on from there.")
         raise
 

@@ -35,7 +35,9 @@ def probe(ports: list[int]) -> int:
     """Try each port of this machine; whether one can be reached, as an exit code."""
     for port in ports:
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5):
+            with socket.socket() as connection:
+                connection.settimeout(5)
+                connection.connect(("127.0.0.1", port))
                 sys.stdout.write(f"port {port}: reached\n")
                 return REACHED
         except OSError as error:

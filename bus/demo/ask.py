@@ -25,7 +25,7 @@ from bus.events.types import Header
 from bus.evidence.gather import open_snapshot
 from bus.ledger.sql import parse_queries
 
-ADVISORY_TIMEOUT_S = 60.0
+ADVISORY_TIMEOUT_S = 180.0
 QUERIES = parse_queries((Path(__file__).parent / "queries.sql").read_text(encoding="utf-8"))
 
 

@@ -23,7 +23,7 @@ from bus.partner.profile import Profile
 from bus.trust.keys import KeyRing
 from bus.trust.sealing import unseal
 
-STILL_S = 60.0
+STILL_S = 180.0
 """An inbox that is owed something and gets nothing for so long will not get it."""
 
 

@@ -137,8 +137,14 @@ class Script:
         """The id of a line's event."""
         return self.subjects[name].event_id
 
-    def event(self, name: str, now_us: int) -> dict[str, Any]:
-        """A line as an event: the example of its type and step, with what the line changes."""
+    def event(self, name: str, now_us: int, least_s: float = 0) -> dict[str, Any]:
+        """A line as an event: the example of its type and step, with what the line changes.
+
+        Args:
+            name: the line's.
+            now_us: the time, microseconds since 1970: what is due is due so long after it.
+            least_s: no due time is nearer than so many seconds.
+        """
         subject = self.subjects[name]
         line, event = subject.line, self._example(subject.line)
         header: dict[str, Any] = event["header"] | {"event_id": dashed(subject.event_id)}
@@ -150,7 +156,7 @@ class Script:
         if line.causes:
             header["causes"] = self._ids(line.causes)
         if line.due_s is not None:
-            header["due_at"] = format_us(now_us + int(line.due_s * 1_000_000))
+            header["due_at"] = format_us(now_us + int(max(line.due_s, least_s) * 1_000_000))
         body = event["body"] | {field: self._ids(names) for field, names in line.links.items()}
         if "subject" in body and line.about:
             body["subject"] = {"event": header["about"]}

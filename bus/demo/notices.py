@@ -42,7 +42,7 @@ def regulatory_notices() -> Act:
     ]  # fmt: skip
     return Act(
         title="A ministry asks",
-        why=f"one notice, one addressee, one clock; {LATE} has {SHORT_S:g} s.",
+        why=f"one notice, one addressee, one clock; {LATE} has seconds.",
         rows=[
             Row(says="serves one notice on each of three", lines=served),
             Row(says="have taken it up: a person has it", lines=taken),

@@ -18,8 +18,8 @@ from bus.errors import CheckFailed, Unavailable
 from bus.evidence.gather import Prover, open_snapshot
 from bus.evidence.published import Published, load_policy
 
-COVERED_TIMEOUT_S = 60.0
-CHILD_TIMEOUT_S = 120.0
+COVERED_TIMEOUT_S = 180.0
+CHILD_TIMEOUT_S = 600.0
 ALONE = Path(__file__).parent / "alone.py"
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "verify_evidence.py"
 _ENVIRONMENT = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from hashlib import sha256
@@ -29,6 +30,11 @@ PAGES = ("entries.xml", "entries2.xml", "entries3.xml", "entries4.xml", "entries
 
 Heard = Callable[[str, bytes], Awaitable[None]]
 Tick = Callable[[int], None]
+
+LATELY = 5
+SLACK = 10
+"""A short clock is at least so many times what one of the last few rows took: a date must lie ahead when it arrives,
+and a machine may be slow."""
 
 
 class Said(Struct, frozen=True):
@@ -61,6 +67,7 @@ class Stage:
         self._clock = clock or SystemClock()
         self._publishers: dict[str, Publisher] = {}
         self._stack = AsyncExitStack()
+        self._took: deque[float] = deque(maxlen=LATELY)
         self.tally: Counter[str] = Counter()
         self.owed: Counter[str] = Counter()
         self.refusals: list[int] = []
@@ -93,10 +100,12 @@ class Stage:
             BusError: the hub refused one that is no mistake, or took one that is.
         """
         await asyncio.gather(*(self._wait(line) for line in row.lines))
+        begun = time.monotonic()
         speaking: dict[str, list[Line]] = {}
         for line in row.lines:
             speaking.setdefault(line.issuer, []).append(line)
         said = await asyncio.gather(*(self._say(org, lines) for org, lines in speaking.items()))
+        self._took.append(time.monotonic() - begun)
         return [_expected(one) for some in said for one in some]
 
     async def _wait(self, line: Line) -> None:
@@ -106,9 +115,9 @@ class Stage:
                 await self._heard(line.issuer, subject.event_id)
 
     async def _say(self, org: str, lines: Sequence[Line]) -> list[Said]:
-        now_us = self._clock.now_us()
+        now_us, least_s = self._clock.now_us(), SLACK * max(self._took, default=0)
         by_id = {self._script.event_id(line.name): line for line in lines}
-        drafts = (_draft(event_id, self._script.event(line.name, now_us)) for event_id, line in by_id.items())
+        drafts = (_draft(event_id, self._script.event(line.name, now_us, least_s)) for event_id, line in by_id.items())
         said: list[Said] = []
         async for outcome in self._publishers[org].publish_many(drafts):
             one = Said(by_id[outcome.event_id], outcome)

@@ -20,7 +20,9 @@ from bus.partner import Draft, Outcome, Publisher
 from bus.sandbox.world import WORLD
 from bus.testing import MemoryBus
 from bus.testing.world import World
+from bus.trust.adoptions import adoption
 
+DEADLINES = Path(__file__).resolve().parents[3] / "ops" / "deadlines.toml"
 COUNTS = counts_at(0.01)
 MEMBERS = {organisation.id: (organisation.nation, organisation.roles) for organisation in WORLD}
 NATIONS = {organisation.id: organisation.nation for organisation in WORLD}
@@ -36,6 +38,13 @@ async def told(tmp_path: Path) -> dict[str, Outcome]:
     world = World(tmp_path, members=MEMBERS)
     bus = MemoryBus(world.hub.signing, origin=world.origin, clock=world.clock)
     await world.found(bus.transport("hub"))
+    async with Publisher(
+        world.profile("hub"), keys=world.hub, transport=bus.transport("hub"), clock=world.clock, linger_ms=0
+    ) as hub:
+        for body in adoption("deadlines", "deadlines", DEADLINES.read_text(encoding="utf-8")):
+            await hub.publish(
+                {"type": "PolicyAdopted", "header": {"step": "adopted", "audience": ["hub"]}, "body": body}
+            )
     script = Script(Edition(1, 0.01, world.clock.now_us()), NATIONS, story(COUNTS))
     outcomes: dict[str, Outcome] = {}
     for row in rows():
@@ -51,7 +60,7 @@ async def told(tmp_path: Path) -> dict[str, Outcome]:
 
 
 async def test_the_hub_takes_every_line_but_the_mistakes(tmp_path: Path):
-    """Schemas, lifecycles, audiences and threads hold; the two mistakes are refused for what they are."""
+    """Schemas, lifecycles, audiences, deadlines hold; the two mistakes are refused for what they are."""
     outcomes = await told(tmp_path)
     assert {name for name, outcome in outcomes.items() if outcome.outcome != "accepted"} == MISTAKES
     assert outcomes["nowhere"].reasons == ("audience-unknown",)
@@ -154,3 +163,15 @@ def test_an_act_fits_into_80_columns():
     for act in story(counts_at(10)):
         telling.act(act)
     assert max(map(len, stream.getvalue().splitlines())) <= WIDTH
+
+
+def test_a_short_clock_is_longer_on_a_slow_machine():
+    """Seconds by default; never nearer than the stage says; a day stays a day."""
+    script = Script(Edition(1, 0.01, 1_000_000_000_000_000), NATIONS, story(COUNTS))
+
+    def due(name: str, least_s: float) -> str:
+        return script.event(name, 1_000_000_000_000_000, least_s)["header"]["due_at"]
+
+    assert due("notice-tidewave", 0) == "2001-09-09T01:46:43.000000Z"
+    assert due("notice-tidewave", 20) == "2001-09-09T01:47:00.000000Z"
+    assert due("notice-fernpost", 20) == "2001-09-10T01:46:40.000000Z"
