@@ -68,6 +68,7 @@ def test_a_list_goes_through_the_hub_and_out_again(sandbox: Sandbox, tmp_path: P
 
     file, out = DATA / "vics" / "vics-2.0-media-synthetic.json", tmp_path / "out.json"
     bus("publish", str(file), "--format", "vics", "--as", "hotline-lowlands", "--to", "police-lowlands")
+    given: list[str] = []
     for _ in range(60):
         lines = bus("consume", "--as", "police-lowlands", "--from-start").splitlines()
         given = [line for line in lines if json.loads(line).get("header", {}).get("issuer") == "hotline-lowlands"]
