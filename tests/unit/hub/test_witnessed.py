@@ -13,7 +13,7 @@ from bus.tlog.note import Note
 from bus.tlog.policy import Witness as Named
 from bus.witness.service import listening
 from bus.witness.witness import Witness
-from tests.unit.witness.support import leaves, log_key, make_witness, note, request
+from tests.unit.witness.support import NOW_S, leaves, log_key, make_witness, note, request
 
 
 def grow(witness: Witness, *sizes: int) -> None:
@@ -35,7 +35,8 @@ async def test_a_witness_says_its_size_and_cosigns_nothing(held: int, tmp_path: 
     witness = make_witness(tmp_path / "witness")
     grow(witness, held)
     before = witness.store.logs()
-    async with listening(witness) as url:
+    later = Witness(witness.key, witness.store, lambda: NOW_S + 60)
+    async with listening(later) as url:
         found = await ask_witnesses([named(witness, url)], note(leaves(5)))
     assert found == [Held(named(witness, url).name, held)]
     assert witness.store.logs() == before
