@@ -87,7 +87,7 @@ class Casebook:
         return found
 
     def _adopt(self, seen: Seen) -> None:
-        if seen.body is None or self._adoptions.conflicts(seen.body):
+        if seen.body is None:
             return
         self._adoptions = self._adoptions.with_part(seen.body, seen.index)
         adopted = self._adoptions.in_force.get("deadlines")

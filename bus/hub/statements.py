@@ -150,7 +150,7 @@ def _audience(owed: Owed) -> tuple[str, ...]:
     """Who asked and who owes; when it is escalated, everyone whom the issuer had told of it."""
     case, duty = owed.case, owed.duty
     whom = {case.header.issuer, (case.header.addressee or "") if duty is None else duty.obligor} - {HUB, ""}
-    wide = whom | set(case.header.audience) - {HUB}
+    wide = whom | {org for org in case.header.audience if org[0] != "@"}  # an agreement may have ended since
     if case.type == NOTICE and owed.statement.step == "escalated" and len(wide) <= MAX_AUDIENCE:
         whom = wide
     return tuple(sorted(whom))

@@ -61,7 +61,9 @@ class Adoptions(msgspec.Struct, frozen=True):
         return whole is not None and sha256(whole.encode()).digest() != body.digest
 
     def with_part(self, body: PolicyAdoptedBody, index: int) -> Adoptions:
-        """After an accepted part."""
+        """After an accepted part; one that does not fit, which a notary refuses, changes nothing."""
+        if self.conflicts(body):
+            return self
         whole = self.whole(body)
         begun = {kind: one for kind, one in self.begun.items() if kind != body.kind}
         if whole is not None:

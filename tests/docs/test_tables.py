@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bus.hub.faults import POINTS
+from bus.policy.deadlines import _Row  # pyright: ignore[reportPrivateUsage]
 from tests.docs.support import ROOT, first_cells
 
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
@@ -73,6 +74,14 @@ def test_every_refusal_to_start_has_its_place_in_the_runbook() -> None:
     assert len(raised) >= 9
     runbook = (ROOT / "docs" / "runbooks" / "start-refused.md").read_text(encoding="utf-8")
     assert set(first_cells(runbook)) - {"sentence", "---"} == raised
+
+
+def test_every_field_of_a_deadline_is_described() -> None:
+    """The table of fields is that of a row, and the page names every code that a deadline is refused with."""
+    assert _in_code("deadlines.md") >= set(_Row.__struct_fields__)
+    page = (ROOT / "docs" / "deadlines.md").read_text(encoding="utf-8")
+    codes = (ROOT / "schemas" / "codes" / "refusal.csv").read_text(encoding="utf-8")
+    assert all(f"`{code}`" in page for code in re.findall(r"^(deadline-[a-z]+|policy-invalid),", codes, re.MULTILINE))
 
 
 def test_every_role_of_the_database_is_described() -> None:

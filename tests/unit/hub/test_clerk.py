@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bus.errors import UsageError
-from bus.hub.clerk import settled
+from bus.errors import Unavailable, UsageError
+from bus.hub.clerk import check_clock, settled
 from bus.hub.config import ClerkConfig
 from bus.hub.statements import dated, say, statement_id
 from bus.trust.adoptions import adoption
@@ -396,6 +396,14 @@ def test_it_waits_for_what_the_ledger_has_dated_and_not_committed() -> None:
     assert settled(100 * second, 101 * second) == 100 * second
 
 
+@pytest.mark.parametrize("off_s", [-3600, -5.1, 5.1, 3600])
+def test_a_clerk_whose_clock_is_wrong_says_nothing(off_s: float) -> None:
+    """It stops, rather than call somebody late by a clock of its own; a few seconds are let pass."""
+    check_clock(1_000_000_000, 1000 - 4.9)
+    with pytest.raises(Unavailable, match="differs"):
+        check_clock(1_000_000_000, 1000 + off_s)
+
+
 @pytest.mark.parametrize("text", ["", "zz" * 32, "ab" * 31, "ab" * 33, "AB" * 32, "\u0665" * 64])
 def test_a_wrong_secret_is_refused(tmp_path: Path, text: str) -> None:
     """The secret is 64 lower-case hex digits that only its owner reads; the error does not show it."""
@@ -421,6 +429,16 @@ def test_an_id_is_what_the_format_says() -> None:
     number = number & ~(0xF << 76) | 7 << 76
     number = number & ~(0x3 << 62) | 2 << 62
     assert statement_id("ledger.example/log", fact, 0x018BCFE56800 * 1000).hex() == f"{number:032x}"
+
+
+def test_an_escalation_goes_to_everybody_who_was_named_in_the_notice(hall: Hall) -> None:
+    """The others hear of it then, and not before; what is owed for a recall goes to nobody else at all."""
+    hall.notice(audience=["chirpnest", "lighthouse", "pixelpost"])
+    hall.later(60)
+    hall.clerk().work()
+    heard = {one.header.step: one.header.audience for one in hall.seen() if one.header.issuer == "hub"}
+    assert heard["overdue"] == ("ministry", "pixelpost")
+    assert heard["escalated"] == ("chirpnest", "lighthouse", "ministry", "pixelpost")
 
 
 @given(st.binary(max_size=60), st.integers(0, 4_000_000_000_000_000))
