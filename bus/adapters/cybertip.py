@@ -8,17 +8,16 @@ content.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bus.adapters.cybertip_in import Content, check_roots, read_content
 from bus.adapters.cybertip_out import files_xml, incident_type, report_xml
 from bus.adapters.documents import Document, Event, Subjects, Unsaid, Written
-from bus.adapters.drafts import Context, Draft, Input, ItemKey, Seen
+from bus.adapters.drafts import Context, Draft, Input
 from bus.adapters.losses import lost
+from bus.adapters.versions import digest_of, version
 from bus.adapters.xmltree import read_tree
 from bus.events.ids import dashed
 
@@ -41,35 +40,19 @@ def drafts(inputs: Sequence[Input], context: Context) -> Iterator[Draft]:
 
 def _draft(content: Content, file: str, context: Context) -> Draft:
     """The event under the id of the same version, if it was published before."""
-    key = content.number and f"number/{content.number}"
-    digest = _digest(content)
-    standing: list[Seen] = []
-    for version in range(1, 1 << 31):
-        item = ItemKey(FORMAT, context.circle, f"{key or digest}@{version}", digest)
-        seen = context.memory.find(item)
-        if seen is None or seen.note == digest:
-            event_id = context.new_id() if seen is None else seen.event_id
-            if seen is None:
-                context.memory.put(item, event_id)
-            return Draft("line 1", _event(content, event_id, standing), item, file)
-        if seen.outcome != "refused":
-            standing.append(seen)
-    raise AssertionError("a report has no so many versions")  # pragma: no cover
-
-
-def _event(content: Content, event_id: bytes, standing: Sequence[Seen]) -> dict[str, Any]:
-    step = "filed" if content.number else "opened"
-    header: dict[str, Any] = {"event_id": dashed(event_id), "step": step, "purpose": "investigation"}
+    digest = digest_of(MAPPING, content.number, content.priority, content.body, content.sealed)
+    found = version(context, FORMAT, f"number/{content.number}" if content.number else digest, digest)
+    header: dict[str, Any] = {
+        "event_id": dashed(found.event_id),
+        "step": "filed" if content.number else "opened",
+        "purpose": "investigation",
+    }
     if content.priority:
         header["priority"] = content.priority
-    if standing:
-        header |= {"step": "supplemented", "about": dashed(standing[0].event_id)}
-    return {"type": "Report", "header": header, "body": content.body, "sealed": content.sealed}
-
-
-def _digest(content: Content) -> str:
-    said = [MAPPING, content.number, content.priority, content.body, content.sealed]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    if found.standing:
+        header |= {"step": "supplemented", "about": dashed(found.standing[0].event_id)}
+    event = {"type": "Report", "header": header, "body": content.body, "sealed": content.sealed}
+    return Draft("line 1", event, found.item, file)
 
 
 def write(event: Event, subject: Subjects) -> Written | Unsaid:  # noqa: ARG001 - a report stands for itself

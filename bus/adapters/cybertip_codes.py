@@ -5,10 +5,13 @@ Source: the enumerations of NCMEC's XSD and of public clients of its reporting A
 
 from __future__ import annotations
 
+import csv
 import re
+from functools import cache
 from typing import Final
 
 from bus.events.names import CODE_RE
+from bus.paths import schemas_dir
 
 SYSTEM: Final = "ncmec-cybertipline"
 FILE_SYSTEM: Final = "ncmec-file"
@@ -33,8 +36,6 @@ ANNOTATIONS: Final = {
     "informational": "informational",
 }
 """In the order of the format."""
-OWN_ANNOTATIONS: Final = frozenset({"threat_synthetic", "financial"})
-"""What the bus says, and the CyberTipline has no word for."""
 IP_EVENTS: Final = {name: name.lower() for name in ("Login", "Registration", "Purchase", "Upload", "Other", "Unknown")}
 DEVICES: Final = {"IMEI": "imei", "ICCID": "iccid", "SSID": "ssid"}
 GENERATED: Final = frozenset({"fully_synthetic", "partially_altered", "minimally_modified", "hybrid", "generated"})
@@ -56,16 +57,23 @@ def annotation(name: str) -> str | None:
     if known is not None or not _CAMEL_RE.fullmatch(name):
         return known
     code = re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
-    return code if CODE_RE.fullmatch(code) and code not in OWN_ANNOTATIONS | set(ANNOTATIONS.values()) else None
+    return code if CODE_RE.fullmatch(code) and code not in _listed() else None
 
 
 def annotation_element(code: str) -> str | None:
     """The element of an annotation's code; None if the CyberTipline has none."""
     known = next((name for name, value in ANNOTATIONS.items() if value == code), None)
-    if known is not None or code in OWN_ANNOTATIONS or not _SNAKE_RE.fullmatch(code):
+    if known is not None or code in _listed() or not _SNAKE_RE.fullmatch(code):
         return known
     head, *rest = code.split("_")
     return head + "".join(word.capitalize() for word in rest)
+
+
+@cache
+def _listed() -> frozenset[str]:
+    """The annotations that the bus knows: one that is not NCMEC's is somebody else's, and no element of NCMEC's."""
+    with (schemas_dir() / "codes" / "annotation.csv").open(encoding="utf-8", newline="") as lines:
+        return frozenset(line["value"] for line in csv.DictReader(lines))
 
 
 def hash_algorithm(name: str) -> str:

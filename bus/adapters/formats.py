@@ -61,6 +61,8 @@ _ALL = (
     Format("vpdq", "vPDQ frames of one video (CSV)", "bus.adapters.vpdq", reads=True),
     Format("cybertip", "a CyberTipline report with its fileDetails (XML)", "bus.adapters.cybertip",
            reads=True, writes=("Report",), together=True),
+    Format("iccam", "reports, assessments and actions of hotlines, after INHOPE's ICCAM (JSON)", "bus.adapters.iccam",
+           reads=True, writes=("Report", "Assessment"), joins=("Report",), joint=True, assumed=True),
     Format("dsa-sor", "statements of reasons for the EU's DSA Transparency Database (JSON)", "bus.adapters.dsa_sor",
            writes=("TakedownAction",), joins=("TakedownNotice",)),
     Format("xarf", "XARF v4 reports of the types csam and csem (JSON)", "bus.adapters.xarf",

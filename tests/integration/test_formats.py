@@ -49,3 +49,16 @@ async def test_a_report_goes_in_once_out_whole_and_in_again(bus: Shell, tmp_path
     heard = [row["event_id"] for row in rest.rows]
     assert other["event_id"] in heard
     assert first["event_id"] not in heard
+
+
+async def test_reports_of_hotlines_are_accepted_whole(bus: Shell) -> None:
+    """Reports, assessment and actions of one ICCAM-shaped file all stand in the ledger, in their order."""
+    report = str(REPORTS.parent / "iccam" / "report.json")
+    action = str(REPORTS.parent / "iccam" / "action.json")
+    common = ["--format", "iccam", "--as", "hotline-isles", "--to", "hotline-north", "-o", "ndjson"]
+    told = await bus("publish", report, action, *common)
+    assert told.code == 0, told.err
+    assert [row["outcome"] for row in told.rows] == ["accepted"] * 6
+    again = await bus("publish", report, action, *common)
+    assert {row["outcome"] for row in again.rows} == {"repeated"}
+    assert {row["event_id"] for row in again.rows} == {row["event_id"] for row in told.rows}

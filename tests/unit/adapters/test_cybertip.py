@@ -413,6 +413,18 @@ def test_what_has_no_element_is_said_in_words_and_told():
     assert "body.priority_reasons" not in said.lost
 
 
+def test_other_peoples_annotations_are_no_elements():
+    """A code that the bus has from elsewhere is not made an element; one that nobody knows goes out as it came."""
+    event = made()
+    event["body"] = event["body"] | {"annotations": ["sextortion", "financial", "password_protected", "newer_thing"]}
+    said = documents(event, FORM)
+    assert isinstance(said, Written)
+    group = ET.fromstring(said.documents[-1].content).find("incidentSummary/reportAnnotations")
+    assert group is not None
+    assert [node.tag for node in group] == ["sextortion", "newerThing"]
+    assert "body.annotations" in said.lost
+
+
 def test_an_event_without_type_or_time_cannot_be_said():
     """The CyberTipline must know what and when; a step that says neither is unsaid, and no error."""
     event = made()
