@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from difflib import get_close_matches
 from hashlib import sha256
 
 from bus.adapters.drafts import Context, Draft, Input, ItemKey, Memory, Notice, Seen, Tell
@@ -21,6 +22,7 @@ from bus.events.clock import Clock
 from bus.events.codec import MAX_BODY, MAX_HEADER, MAX_SEALED
 from bus.events.ids import dashed, uuid7
 from bus.events.jsonform import Parts, parse_event
+from bus.events.names import HUB
 from bus.partner import compose
 from bus.partner.journal import Item, Journal
 from bus.partner.known import DirectoryReader
@@ -59,6 +61,7 @@ class Intake:
         self._form = FORMATS[form]
         self._to = None if to is None else tuple(sorted(set(to)))
         self._sealed_for: dict[str, tuple[str, str]] = {}
+        self._audience: set[str] = set()
         self._count = 0
         if not self._form.names_audience and self._to is None and profile.audience is None:
             raise UsageError("nobody is named to hear it", hint="Give --to ORG, or an audience in the profile.")
@@ -89,7 +92,25 @@ class Intake:
             for org, (file, place) in self._sealed_for.items():
                 if not reader.directory.sealing_keys(org, now_us):
                     rule = f"header.audience: {org} has no sealing key, so nothing can be sealed for it"
-                    raise InvalidFile(file, place, rule)
+                    near = get_close_matches(org, reader.directory.organisations, n=2)
+                    hint = f"Did you mean {' or '.join(near)}?" if near and org not in near else ""
+                    raise InvalidFile(file, place, rule, hint=hint)
+
+    @property
+    def audience(self) -> list[str]:
+        """Whom the new events of a checked input name, sorted."""
+        return sorted(self._audience)
+
+    async def strangers(self) -> dict[str, list[str]]:
+        """Who of the audience the directory does not have, each with the ids that are most like it.
+
+        Raises:
+            Unavailable, NotAllowed: the directory cannot be read.
+        """
+        transport = KafkaTransport(self._profile.connection())
+        async with DirectoryReader(self._profile, transport, "bus-publish") as reader:
+            known = {*reader.directory.organisations, *reader.directory.agreements, HUB}
+        return {one: get_close_matches(one, known, n=2) for one in self.audience if one not in known}
 
     def ready(self, *sources: Source) -> Iterator[compose.Draft]:
         """Read checked files again, as what :meth:`bus.partner.Publisher.publish` takes.
@@ -150,6 +171,7 @@ class Intake:
         return ready
 
     def _note_audience(self, parts: Parts, place: tuple[str, str]) -> None:
+        self._audience.update(parts.header.audience)
         if parts.plaintext is not None:
             for org in parts.header.audience:
                 self._sealed_for.setdefault(org, place)

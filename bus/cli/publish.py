@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 COLUMNS = ("event_id", "outcome", "index", "reasons")
 OUTCOMES = ("accepted", "repeated", "refused", "unknown")
 RECEIPT_TIMEOUT_S = 120.0
+MOST_NAMED = 6
 
 
 @command(
@@ -104,7 +105,7 @@ def _send(profile: Profile, intake: Intake, sources: Sequence[Source], count: in
     """Publish a checked input; the exit code."""
     from bus.cli.runtime import run
 
-    printed = _Printed(count, output)
+    printed = _Printed(count, output, intake.audience)
     if count:
         run(_publish(profile, intake, intake.ready(*sources), wait_s, printed))
     else:
@@ -125,6 +126,10 @@ def send(profile: Profile, drafts: Sequence[Draft], wait_s: float, output: str) 
 async def _publish(profile: Profile, intake: Intake, drafts: Iterator[Draft], wait_s: float, printed: _Printed) -> None:
     await intake.check_reach()
     await _publish_drafts(profile, drafts, wait_s, printed)
+    if "audience-unknown" in printed.reasons:
+        for name, near in (await intake.strangers()).items():
+            rest = f"; did you mean {' or '.join(near)}?" if near else ""
+            say(f"the directory has no {name}{rest}", colour="yellow")
 
 
 async def _publish_drafts(profile: Profile, drafts: Iterator[Draft], wait_s: float, printed: _Printed) -> None:
@@ -139,8 +144,8 @@ async def _publish_drafts(profile: Profile, drafts: Iterator[Draft], wait_s: flo
 class _Printed:
     """Outcomes as they are printed and counted. Nothing is printed before the first event can be sent."""
 
-    def __init__(self, count: int, output: str) -> None:
-        self._count, self._output = count, output
+    def __init__(self, count: int, output: str, audience: Sequence[str] = ()) -> None:
+        self._count, self._output, self._audience = count, output, audience
         self.tally: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
 
@@ -161,7 +166,7 @@ class _Printed:
                 finally:
                     writer.finish(**_counted(self.tally))
         finally:
-            _conclude(self.tally, self._count)
+            _conclude(self.tally, self._count, self._audience)
             _explain(self.reasons)
 
 
@@ -187,13 +192,15 @@ def _counted(tally: Counter[str]) -> dict[str, int]:
     return {"published": sum(tally.values()), **{name: tally[name] for name in OUTCOMES}}
 
 
-def _conclude(tally: Counter[str], count: int) -> None:
-    """The last line: what became of all of them."""
+def _conclude(tally: Counter[str], count: int, audience: Sequence[str]) -> None:
+    """The last line: what became of all of them, and whom they name."""
     told = ", ".join(f"{tally[name]} {name}" for name in OUTCOMES if tally[name] or name == "accepted")
     missing = count - sum(tally.values())
     rest = f", {missing} without a receipt: publish the same again for them" if missing else ""
     bad = tally["refused"] or tally["unknown"] or missing
-    say(f"{plural(count)}: {told}{rest}", colour="yellow" if bad else "green")
+    named = ", ".join(audience) if len(audience) <= MOST_NAMED else f"{len(audience)} organisations"
+    to = f" to {named}" if audience else ""
+    say(f"{plural(count)}{to}: {told}{rest}", colour="yellow" if bad else "green")
 
 
 def _explain(reasons: Counter[str]) -> None:

@@ -161,12 +161,14 @@ async def test_a_refusal_is_told_with_its_reason(bus: Shell) -> None:
     """Exit code 1, the reason in the receipt, and in the ledger."""
     hit = await bus.example("HashHit", "tidewave", "hotline-north")
     await bus.publish([hit], "tidewave")
-    answer = await bus.example("Acknowledgement", "tidewave", "hotline-north", "nobody-at-all")
+    answer = await bus.example("Acknowledgement", "tidewave", "hotline-north", "hotline-isle")
     header = {**answer["header"], "about": hit["header"]["event_id"]}
     del header["thread"], header["lane"]
     ended = await bus.publish([{**answer, "header": header}], "tidewave")
     [told] = ended.rows
     assert (ended.code, told["outcome"], told["reasons"]) == (1, "refused", ["audience-unknown"])
+    assert "the directory has no hotline-isle; did you mean hotline-isles" in ended.err
+    assert "1 event to hotline-isle, hotline-north: 0 accepted, 1 refused" in ended.err
     found = (await bus("audit", "search", "--outcome", "refused", "--reason", "audience-unknown", "-o", "ndjson")).rows
     assert [row["outcome"] for row in found if row["event_id"] == told["event_id"]] == ["refused"]
     traced = await bus("audit", "trace", told["event_id"])
