@@ -33,7 +33,7 @@ bus demo -o json
 @option(
     "--scale", type=click.FloatRange(SMALLEST, LARGEST), default=SCALE, show_default=True,
     help="How large: 1 is the survey's own 20,254 hits, in some two minutes. The default takes half a minute"
-    " on two cores.",
+    " on two idle cores.",
 )  # fmt: skip
 @option("--seed", type=int, default=SEED, show_default=True, help="Another seed is another month; ids are ever fresh.")
 @option("--keep", is_flag=True, help="Leave the sandbox up that was started for this.")
