@@ -146,5 +146,5 @@ class _Tree(ContentHandler):
         parts.append(content)
         if len(parts) > 64:
             parts[:] = ["".join(parts)]
-        if len(parts[0]) + len(content) > MAX_TEXT:
+        if sum(map(len, parts)) > MAX_TEXT:
             raise self.wrong(f"a field is longer than {MAX_TEXT >> 10} KiB")
