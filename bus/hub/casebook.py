@@ -214,11 +214,13 @@ def _rows(table: Table, seen: Seen) -> Iterable[Deadline]:
 
 
 def _obligors(seen: Seen) -> list[str]:
-    """Who owes the act: the addressee; of a recall, everyone who was allowed to hear it."""
-    if seen.info.name != RECALL:
-        return [] if seen.header.addressee is None else [seen.header.addressee]
+    """Who owes the act: the addressee; of a recall, everybody. Nobody owes what it was not allowed to hear."""
     recipients = () if seen.decision is None else seen.decision.recipients
-    return [one.org for one in recipients if one.allow]
+    told = [one.org for one in recipients if one.allow]
+    if seen.info.name == RECALL:
+        return told
+    addressee = seen.header.addressee
+    return [addressee] if addressee is not None and (addressee in told or seen.decision is None) else []
 
 
 def _instants_of(found: Due) -> list[int]:

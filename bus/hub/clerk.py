@@ -66,6 +66,7 @@ class Clerk:
         self._next = 0
         self._sent: dict[bytes, float] = {}
         self._refused: set[bytes] = set()
+        self._taken: set[bytes] = set()
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -97,8 +98,10 @@ class Clerk:
         faults.at("clerk.read")
         await self._check_sent(connection)
         most = MAX_SAID + len(self._sent) + len(self._refused)
-        fresh = self._fresh(self._book.owed(settled(now_us, head["time_us"]), most), now_us)
-        wanted = [say(self._voice, owed, now_us) for owed in islice(fresh, MAX_SAID)]
+        owing = self._book.owed(settled(now_us, head["time_us"]), most)
+        await self._look_for_taken(connection, list(islice(self._fresh(owing, now_us), MAX_SAID)), now_us)
+        fresh = islice(self._fresh(owing, now_us), MAX_SAID)
+        wanted = [say(self._voice, owed, now_us, self._taken) for owed in fresh]
         if not wanted:
             return
         faults.at("clerk.send.before")
@@ -110,9 +113,17 @@ class Clerk:
     def _fresh(self, owed: Sequence[Owed], now_us: int) -> Iterator[Owed]:
         """What is not on its way already, and was not refused."""
         for one in owed:
-            event_id = id_of(self._voice, one, now_us)
+            event_id = id_of(self._voice, one, now_us, self._taken)
             if event_id not in self._sent and event_id not in self._refused:
                 yield one
+
+    async def _look_for_taken(self, connection: Any, owing: Sequence[Owed], now_us: int) -> None:
+        """Which of the ids to be used somebody else was first to use: anybody can compute them beforehand."""
+        ids = [UUID(id_of(self._voice, one, now_us)) for one in owing]
+        for row in await connection.fetch(QUERIES["ids_of_others"], ids) if ids else ():
+            if row["event_id"].bytes not in self._taken:
+                self._taken.add(row["event_id"].bytes)
+                log.warning("clerk.id_taken", index=row["index"])
 
     # --- reading the ledger --------------------------------------------------------------------------------------
 
@@ -234,7 +245,8 @@ def _seen(row: Any) -> Seen:
     try:
         header = decode_header(info, row["header"])
         body = decode_body(info, row["body"], row["step"]) if told else None
-        decision = decode_decision(row["decision"]) if info.name == RECALL else None
+        asks = info.name == RECALL or header.addressee is not None
+        decision = decode_decision(row["decision"]) if asks else None
         return Seen(row["index"], row["time_us"], info, header, body, decision)
     except Malformed as error:
         raise LedgerError(f"entry {row['index']} cannot be read by the clerk", hint="Verify the ledger.") from error

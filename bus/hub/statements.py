@@ -9,11 +9,16 @@
 So a clerk that was killed, or two at once, make the same bytes, and the notary answers the second ``repeated``. Should
 they differ, because one of them had not read all yet, the id is the same and the second is refused ``id-conflict``:
 each thing is said once either way.
+
+Anybody who knows the event can compute such an id, and use it first so that the clerk's statement would be refused.
+Where an event of somebody else has the id, the clerk takes one whose bits come from
+HMAC-SHA256(secret, "id" ‖ 0x00 ‖ id).
 """
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Container
 from hashlib import sha256
 from typing import Any, Final
 
@@ -88,14 +93,29 @@ def dated(at_us: int, now_us: int) -> int:
     return max(at_us, (now_us // DAY_US - OLDEST_DAYS) * DAY_US)
 
 
-def id_of(voice: Voice, owed: Owed, now_us: int) -> bytes:
-    """The id of a statement's event."""
-    return statement_id(voice.origin, fact_of(owed), dated(owed.statement.at_us, now_us))
+def id_of(voice: Voice, owed: Owed, now_us: int, taken: Container[bytes] = ()) -> bytes:
+    """The id of a statement's event; another, which only the clerk can know beforehand, where the id is taken."""
+    event_id = statement_id(voice.origin, fact_of(owed), dated(owed.statement.at_us, now_us))
+    return own_id(voice, event_id) if event_id in taken else event_id
 
 
-def say(voice: Voice, owed: Owed, now_us: int) -> Said:
-    """The event of a statement."""
-    at_us, event_id = dated(owed.statement.at_us, now_us), id_of(voice, owed, now_us)
+def own_id(voice: Voice, event_id: bytes) -> bytes:
+    """In place of an id that somebody else was first to use: the same instant, the rest made from the secret."""
+    made = bytearray(_mac(voice, b"id", event_id)[:16])
+    made[:7], made[8] = event_id[:6] + bytes([0x70 | made[6] & 0x0F]), 0x80 | made[8] & 0x3F
+    return bytes(made)
+
+
+def say(voice: Voice, owed: Owed, now_us: int, taken: Container[bytes] = ()) -> Said:
+    """The event of a statement.
+
+    Args:
+        voice: in whose name.
+        owed: what is to be said.
+        now_us: the time, microseconds since 1970.
+        taken: ids that events of others have.
+    """
+    at_us, event_id = dated(owed.statement.at_us, now_us), id_of(voice, owed, now_us, taken)
     info = registry.by_name(NOTICE if owed.duty is None else "Overdue")
     header = _header(voice, owed, event_id, at_us)
     salt = _mac(voice, b"salt", event_id)

@@ -28,6 +28,7 @@ from bus.ledger.store import Accepted, Standing
 from bus.policy import Subject
 
 HUB = "hub"
+HELD = "le_hold"
 Row = tuple[int, UUID, str, str, str | None, bool]
 """A row of ``ledger.step``."""
 
@@ -70,7 +71,10 @@ def subject_of(info: SchemaInfo, header: Header, accepted: dict[bytes, Accepted]
     reach = 0
     if life.steps[header.step].passes:
         reach = max(len(heard_by(one) or ()) for one in (about, opener or about))
-    return structs.replace(known, owner=on.issuer, addressee=on.addressee, main=main, own=own, reach=reach)
+    held = on.held_until_us if main == HELD else None
+    return structs.replace(
+        known, owner=on.issuer, addressee=on.addressee, main=main, own=own, reach=reach, held_until_us=held
+    )
 
 
 def _runs_on(life: Lifecycle, header: Header, about: Standing) -> bytes | None:
@@ -131,6 +135,8 @@ def follow(info: SchemaInfo, header: Header, stands: Accepted, accepted: dict[by
         if not step.keeps:
             on.steps = on.steps or {}
             on.steps[info.name, line] = header.step
+        if header.step == HELD and stands.told is not None:
+            on.held_until_us = stands.told.body.hold_until
     return ((stands.index, UUID(key), info.name, line, None if step.keeps else header.step, states),)
 
 
@@ -181,14 +187,19 @@ async def look_up(reads: Reads, candidates: Sequence[object], accepted: dict[byt
     opened = {one.standing.subject for one in map(accepted.get, ids) if one is not None and one.standing is not None}
     await _add(reads, [one for one in opened if one not in accepted or accepted[one].standing is None], accepted)
     keys = [UUID(one) for one in {*ids, *opened} if one in accepted]
+    holds: dict[int, Standing] = {}
     for row in await reads.fetch("find_steps", keys):
         standing = accepted[row["subject"].bytes].standing
         assert standing is not None
         standing.steps = standing.steps or {}
         standing.steps[row["type"], row["line"]] = row["step"]
+        if row["step"] == HELD:
+            holds[row["index"]] = standing
     for row in await reads.fetch("find_reach", keys):
         accepted[row["event"].bytes].reach |= {row["org"]}
     await _add_viewed(reads, [one for one in opened if one in accepted], accepted)
+    for row in await reads.fetch("bodies", list(holds)) if holds else ():
+        holds[row["index"]].held_until_us = getattr(_body(row), "hold_until", None)
 
 
 async def _add(reads: Reads, ids: Sequence[bytes], accepted: dict[bytes, Accepted]) -> None:
@@ -224,11 +235,15 @@ def _type_of(accepted: Accepted) -> str:
 
 
 def _viewed(row: Any) -> Viewed | None:
+    return getattr(_body(row), "viewed", None)
+
+
+def _body(row: Any) -> msgspec.Struct | None:
+    """The body of an entry; None if it cannot be read."""
     info = registry.by_id(row["schema_id"])
     if info is None:
         return None
     try:
-        body: msgspec.Struct = decode_body(info, row["body"], row["step"])
+        return decode_body(info, row["body"], row["step"])
     except Malformed:
         return None
-    return getattr(body, "viewed", None)

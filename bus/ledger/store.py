@@ -59,6 +59,7 @@ class Standing(Struct, gc=False):
         subject: the event that opened its subject: itself, or the one that it follows.
         viewed: of an event that opened a subject: what was first stated there of who viewed the file.
         steps: the same: the last step of each (type, line) since it was opened.
+        held_until_us: the same: when the last police hold ends by itself; None if that is not known, or there was none.
     """
 
     type: str
@@ -68,6 +69,7 @@ class Standing(Struct, gc=False):
     subject: bytes
     viewed: Viewed | None = None
     steps: dict[tuple[str, str], str] | None = None
+    held_until_us: int | None = None
 
 
 class Accepted(Struct, gc=False):

@@ -31,6 +31,8 @@ HUB = "hub"
 RECALL = "Recall"
 DIRECT_SUITE = 1
 DEADLINES = "deadlines"
+HOLD_OVER = "hold_lifted"
+"""What a hold that ended by itself is like: nobody need lift it before the addressee can answer."""
 ANSWERS = frozenset({"Overdue", "TakedownAction", "Acknowledgement", "Preservation"})
 """Types that may name a deadline because they speak of what it was counted for."""
 
@@ -73,6 +75,7 @@ class Subject(Struct, frozen=True, gc=False):
         heard: who has the event; None if everybody, as what is the directory's.
         reach: how many have it, or the event that opened its subject.
         recalled: whether it was recalled.
+        held_until_us: when the police hold that it is in ends by itself, if that is known.
     """
 
     thread: bytes
@@ -86,6 +89,7 @@ class Subject(Struct, frozen=True, gc=False):
     heard: frozenset[str] | None = frozenset()
     reach: int = 0
     recalled: bool = False
+    held_until_us: int | None = None
 
 
 class Verdict(Struct, frozen=True, gc=False):
@@ -331,9 +335,26 @@ def _deadline(case: _Case) -> str | None:
         return "deadline-matter"
     if case.claim.info.name not in row.applies_to:
         return None if case.claim.info.name in ANSWERS else "deadline-matter"
-    if header.addressee is None and case.claim.info.name != RECALL:
+    if case.claim.info.name != RECALL and not _hears(case, header.addressee):
         return "deadline-addressee"
-    return _asked(case, row) if header.about is None else None
+    return _asked(case, row) if _begins(case) else None
+
+
+def _hears(case: _Case, org: str | None) -> bool:
+    """Whether an organisation is named in the audience, itself or by an agreement: nobody owes what it is not told."""
+    header = case.claim.header
+    if org in header.audience or header.issuer in {HUB, org}:
+        return org is not None
+    found = [case.directory.agreement(member, case.now_us) for member in header.audience if member[0] == "@"]
+    return any(one is not None and org in one.members for one in found)
+
+
+def _begins(case: _Case) -> bool:
+    """Whether it begins a clock: not where the hub or the addressee speaks, nor the later steps of a notice."""
+    claim, header = case.claim, case.claim.header
+    if header.issuer in {HUB, header.addressee}:
+        return False
+    return claim.info.name != "TakedownNotice" or header.step == "issued"
 
 
 def _asked(case: _Case, row: Deadline) -> str | None:
@@ -350,10 +371,9 @@ def _one_addressee(case: _Case) -> str | None:
     addressee = header.addressee
     if subject is not None and subject.addressee not in {None, addressee}:
         return "one-addressee"
-    if addressee in header.audience or header.issuer == HUB:
+    if header.issuer == HUB:
         return None
-    found = [case.directory.agreement(member, case.now_us) for member in header.audience if member[0] == "@"]
-    return None if any(one is not None and addressee in one.members for one in found) else "one-addressee"
+    return None if addressee != header.issuer and _hears(case, addressee) else "one-addressee"
 
 
 def _unchanged(case: _Case) -> str | None:
@@ -382,7 +402,11 @@ def _step(case: _Case) -> Denied | None:
         actor.add("addressee")
     if subject.issuer in {None, header.issuer}:
         actor.add("target")
-    return check(LIFECYCLES[name], header.step, actor, subject.main, subject.own)
+    denied = check(LIFECYCLES[name], header.step, actor, subject.main, subject.own)
+    over = subject.held_until_us is not None and subject.held_until_us <= case.now_us
+    if denied is None or not over:
+        return denied
+    return check(LIFECYCLES[name], header.step, actor, HOLD_OVER, subject.own)
 
 
 @lru_cache(maxsize=4096)

@@ -53,7 +53,7 @@ WHERE accepted.event_id = ANY ($1::uuid[]);
 
 -- find_steps --
 -- The last step of each line of these subjects.
-SELECT DISTINCT ON (subject, type, line) subject, type, line, step
+SELECT DISTINCT ON (subject, type, line) subject, type, line, step, index
 FROM ledger.step WHERE subject = ANY ($1::uuid[]) AND step IS NOT NULL
 ORDER BY subject, type, line, index DESC;
 
@@ -193,10 +193,16 @@ CROSS JOIN LATERAL (
 ) AS found;
 
 -- refused_reasons --
--- Why events of these ids were refused, those that never were accepted.
+-- Why events of these ids were refused, those that never were accepted; what others sent under an id of the hub's does
+-- not count.
 SELECT event_id, index, reasons FROM ledger.entry AS refused
-WHERE event_id = ANY ($1::uuid[]) AND outcome = 3
+WHERE event_id = ANY ($1::uuid[]) AND outcome = 3 AND topic IN ('out.hub', 'out.hub.urgent')
   AND NOT EXISTS (SELECT FROM ledger.accepted_id WHERE accepted_id.event_id = refused.event_id);
+
+-- ids_of_others --
+-- Which of these ids an event of somebody else has.
+SELECT accepted.event_id, accepted.index FROM ledger.accepted_id AS accepted JOIN ledger.entry ON entry.index = accepted.index
+WHERE accepted.event_id = ANY ($1::uuid[]) AND entry.issuer <> 'hub';
 
 -- other_sessions --
 -- Which roles of a hub are connected with this login, beside the one who asks.

@@ -146,7 +146,8 @@ class Clerk:
 
     def owed(self) -> list[Said]:
         """What it would say now."""
-        return [say(self.voice, owed, self.hall.now_us) for owed in self.book.owed(self.hall.now_us)]
+        taken = {one.header.event_id for one in self.hall.seen() if one.header.issuer != "hub"}
+        return [say(self.voice, owed, self.hall.now_us, taken) for owed in self.book.owed(self.hall.now_us)]
 
     def speak(self, said: list[Said] | None = None) -> list[tuple[int, str | None]]:
         """Say it: the notary's outcome for each statement."""

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bus.errors import Unavailable, UsageError
+from bus.events.clock import format_us
+from bus.events.ids import dashed
 from bus.hub.clerk import check_clock, settled
 from bus.hub.config import ClerkConfig
 from bus.hub.statements import dated, say, statement_id
@@ -107,6 +109,74 @@ def test_a_police_hold_stops_the_clock(hall: Hall) -> None:
     assert hall.said() == ["delivered", "warned", "overdue", "cured"]
     late = times["removed"] - delivered - DAY - paused
     assert _overdue(hall, "cured") == (late // 1_000_000, paused // 1_000_000)
+
+
+def test_after_a_hold_that_ended_by_itself_the_addressee_can_answer(hall: Hall) -> None:
+    """Nobody lifted it, and the clock runs on: a removal is recorded, in time; one while it is held is not."""
+    notice, clerk = hall.notice(), hall.clerk()
+    until = format_us(hall.now_us + 5 * HOUR)
+    assert hall.act(notice, "le_hold", "polder-police", body={"hold_until": until}) is None
+    hall.later(4)
+    assert hall.act(notice, "removed") == "step-order"
+    hall.later(2)
+    assert hall.act(notice, "hold_lifted", "polder-police") is None
+    until = format_us(hall.now_us + 5 * HOUR)
+    assert hall.act(notice, "le_hold", "polder-police", body={"hold_until": until}) is None
+    hall.later(6)
+    assert hall.act(notice, "removed") is None
+    for _ in range(60):
+        hall.later(1)
+        clerk.work()
+    assert hall.said() == ["delivered"]
+
+
+def test_nobody_keeps_the_clerk_silent_by_taking_its_ids(hall: Hall) -> None:
+    """The addressee computes the ids beforehand, and has events of its own under them: each thing is said, once."""
+    notice = hall.notice()
+    for hour in range(60):
+        hall.later(1)
+        if hour == 55:
+            hall.act(notice, "removed")
+        spy = hall.clerk()
+        spy.read()
+        for said in spy.owed():
+            squat = {"event_id": dashed(said.header.event_id)}
+            assert hall.tell("pixelpost", ("lighthouse",), "HashHit", "detected", **squat)[1] is None
+        hall.clerk().work()
+        hall.clerk().work()
+    assert hall.said() == ["delivered", "warned", "overdue", "escalated", "cured"]
+    assert not hall.refusals()
+
+
+@pytest.mark.parametrize("who", ["chirpnest", "nobody-here"])
+def test_nobody_owes_what_it_is_not_told(hall: Hall, who: str) -> None:
+    """A deadline that names an addressee who does not hear of it is refused; later ones are late by nobody's word."""
+    told = {"priority": "urgent", "deadline": "ack-urgent", "addressee": who}
+    assert hall.tell("pixelpost", ("lighthouse",), "Report", "filed", **told)[1] == "deadline-addressee"
+    hall.later(100)
+    hall.clerk().work()
+    assert hall.said() == []
+
+
+def test_whoever_was_suspended_when_it_was_said_owes_nothing(hall: Hall) -> None:
+    """It stands in the decision with allow = false: it never heard what it should have answered."""
+    hall.send("OrganisationSuspended", {"org": "polder-police", "reason": "unreachable"})
+    told = {"priority": "urgent", "deadline": "ack-urgent", "addressee": "polder-police"}
+    report, reason = hall.tell("pixelpost", ("polder-police",), "Report", "filed", **told)
+    assert reason is None
+    hall.delivered[hall.accepted[report].index] = hall.state.time_us
+    hall.later(100)
+    hall.clerk().work()
+    assert hall.said() == []
+
+
+def test_a_recall_cannot_make_its_recipients_late_at_once(hall: Hall) -> None:
+    """A date that has passed begins no clock."""
+    event, reason = hall.tell("pixelpost", ("lighthouse",), "HashHit", "detected")
+    assert reason is None
+    for hours, expected in ((-1, "deadline-date"), (1, None)):
+        due = {"due_at": hall.now_us + hours * HOUR, "deadline": "recall-stated"}
+        assert hall.tell("pixelpost", ("lighthouse",), "Recall", "called", about=event, **due)[1] == expected
 
 
 def test_an_unclear_notice_waits_for_its_correction(hall: Hall) -> None:
