@@ -16,7 +16,8 @@ from msgspec import structs
 
 from bus.events.clock import format_us
 from bus.events.examples import example
-from bus.events.ids import parse_uuid
+from bus.events.ids import dashed, parse_uuid
+from bus.hub.statements import statement_id
 from bus.partner import Profile, Publisher
 from bus.sandbox.lifecycle import Sandbox
 
@@ -106,3 +107,47 @@ async def test_a_deadline_that_is_not_made_for_it_is_refused(sandbox: Sandbox, t
     ):
         found = await _publish(sandbox, "ministry-isles", _notice(deadline, due_us), tmp_path)
         assert found == ("refused", (reason,))
+
+
+async def test_who_takes_the_ids_of_statements_is_called_late_all_the_same(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The addressee computes the id of `overdue` from the published form, and has an event under it before it is due."""
+    for seconds in (8, 32, 128):  # a machine under load may take longer than the shortest of clocks
+        due_us = _now_us() + seconds * SECOND
+        notice = _notice("stated", due_us)
+        assert (await _publish(sandbox, "ministry-isles", notice, tmp_path))[0] in {"accepted", "refused"}
+        event_id = notice["header"]["event_id"]
+        fact = b"Overdue.overdue\x00" + parse_uuid(event_id) + b"fernpost\x00stated\x00" + bytes(4)
+        origin = Profile.load(sandbox.home.organisation("fernpost") / "profile.toml").origin
+        hit = example("HashHit", issuer="fernpost", audience=["hotline-isles"], nations=["GB"], now_us=_now_us())
+        hit["header"]["event_id"] = dashed(statement_id(origin, fact, due_us))
+        told = await _publish(sandbox, "fernpost", hit, tmp_path)
+        if told == ("accepted", ()) and _now_us() < due_us:
+            break
+    else:
+        raise AssertionError("no event was recorded within two minutes")
+    await _until(sandbox, event_id, "overdue")
+
+
+async def test_after_a_hold_that_is_over_the_addressee_can_answer(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Nobody lifts it: until its own end a removal is refused, and from then on recorded."""
+    notice = _notice("stated", _now_us() + 3600 * SECOND)
+    assert await _publish(sandbox, "ministry-isles", notice, tmp_path) == ("accepted", ())
+    until_us = _now_us() + 4 * SECOND
+    about = {"about": notice["header"]["event_id"], "thread": parse_uuid(notice["header"]["event_id"]).hex()}
+    about |= {"lane": "urgent", "effect_at": None, "case": None}
+
+    async def act(issuer: str, step: str, **body: Any) -> tuple[str, tuple[str, ...]]:
+        said = example(
+            "TakedownAction", issuer=issuer, audience=["ministry-isles"], nations=["GB"], now_us=_now_us(), step=step
+        )
+        said["header"] |= about
+        said["body"] |= body
+        return await _publish(sandbox, issuer, said, tmp_path)
+
+    assert await act("police-isles", "le_hold", hold_until=format_us(until_us)) == ("accepted", ())
+    told = ("refused", ())
+    while told[0] == "refused":
+        sent_us = _now_us()
+        told = await act("fernpost", "removed")
+        assert told[0] == "accepted" or sent_us < until_us, told
+    assert _now_us() > until_us
