@@ -11,7 +11,7 @@ opinion overwrites another's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -153,7 +153,9 @@ def added(old: Thread | None, new: Iterable[Fact]) -> Thread | None:
     """The facts that count after new ones; None if none do.
 
     A last word replaces the earlier ones of a listing; a dispute replaces its organisation's earlier one. An end takes
-    the listing and its disputes away, a recall what it names; one of an unknown event takes all of the thread.
+    the listing and its disputes away, a recall what it names; one of an unknown event takes all of the thread. A later
+    step may be about any earlier one of its listing, also about one that never came here. What hangs on such a step may
+    be of the listing that ended, so it goes too: rather too little is matched than what was taken back.
     """
     thread = Thread(list(old.facts), dict(old.earlier)) if old is not None else Thread()
     for fact in new:
@@ -162,6 +164,8 @@ def added(old: Thread | None, new: Iterable[Fact]) -> Thread | None:
 
 
 def _add(thread: Thread, fact: Fact) -> None:
+    if fact.kind in {Kind.LISTED, Kind.DISPUTED}:
+        fact = replace(fact, root=_by_event(thread).get(fact.root, fact.root))
     if fact.kind is Kind.LISTED:
         before = [one for one in thread.facts if one.kind is Kind.LISTED and one.root == fact.root]
         thread.earlier |= {one.event_id: one.root for one in before}
@@ -173,16 +177,25 @@ def _add(thread: Thread, fact: Fact) -> None:
         _take_away(thread, fact)
 
 
+def _by_event(thread: Thread) -> dict[str, str]:
+    """The listing that each known event of a thread belongs to."""
+    said = (one for one in thread.facts if one.kind is Kind.LISTED)
+    return thread.earlier | {one.event_id: one.root for one in said}
+
+
 def _take_away(thread: Thread, fact: Fact) -> None:
     """An end or a recall."""
     dispute = [one for one in thread.facts if one.kind is Kind.DISPUTED and one.event_id == fact.root]
     if fact.kind is Kind.RECALLED and dispute:
         thread.facts = [one for one in thread.facts if one not in dispute]
         return
-    by_event = (
-        thread.earlier | {one.event_id: one.root for one in thread.facts} | {one.root: one.root for one in thread.facts}
-    )
-    root = by_event.get(fact.root)
-    known = root is not None or fact.kind is Kind.ENDED
-    thread.facts = [one for one in thread.facts if known and one.root != (root or fact.root)]
-    thread.earlier = {event: of for event, of in thread.earlier.items() if known and of != root}
+    by_event = _by_event(thread)
+    root = by_event.get(fact.root, fact.root)
+    hanging = {one.root for one in thread.facts if one.root not in by_event}
+    if fact.kind is Kind.RECALLED and root == fact.root and root not in by_event and root not in hanging:
+        thread.facts, thread.earlier = [], {}
+        return
+    gone = {root, fact.root} | hanging
+    thread.facts = [one for one in thread.facts if one.root not in gone]
+    kept = thread.earlier.items() if thread.facts else ()
+    thread.earlier = {event: of for event, of in kept if of not in gone}

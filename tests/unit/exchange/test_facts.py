@@ -50,6 +50,29 @@ def disputed(issuer: str = "platform-one", *, event_id: str = DISPUTE) -> dict[s
     return event
 
 
+OTHER = "00000000-0000-7000-8000-000000000004"
+
+
+@pytest.mark.parametrize("seen", [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("end", ["retracted", "recall"])
+def test_an_end_reaches_what_was_listed_about_a_later_step(seen: tuple[bool, bool], end: str):
+    """Proposed, verified about that, listed about the verification: the end is about the first, whatever came here."""
+    proposed, verified = listing("proposed"), listing("verified", event_id=UPDATE, about=ROOT)
+    events = [one for one, came in zip((proposed, verified), seen, strict=True) if came]
+    events.append(listing(event_id=OTHER, about=UPDATE))
+    assert thread(*events) is not None
+    over = recall(ROOT) if end == "recall" else listing("retracted", event_id=DISPUTE, about=ROOT, reason="error")
+    assert thread(*events, over) is None
+
+
+def test_a_dispute_of_a_later_step_is_one_of_the_listing():
+    """Whoever disputes the newest word of a listing disputes the listing."""
+    dispute = listing("disputed", event_id=DISPUTE, about=UPDATE, reason="not_csam")
+    found = thread(listing(), listing("reclassified", event_id=UPDATE, about=ROOT), dispute)
+    assert found is not None
+    assert [one.event_id for one in found.about(ROOT)[1]] == [DISPUTE]
+
+
 @pytest.mark.parametrize(
     ("ratings", "category"),
     [
