@@ -51,10 +51,9 @@ def number(text: str) -> int:
 
 def signed_by(key: bytes, message: bytes, signature: bytes) -> bool:
     try:
-        signing.VerifyKey(key).verify(message, signature)
+        return signing.VerifyKey(key).verify(message, signature) == message
     except (exceptions.CryptoError, ValueError):
         return False
-    return True
 
 
 def unzip(data: bytes) -> dict[str, bytes]:
@@ -63,9 +62,8 @@ def unzip(data: bytes) -> dict[str, bytes]:
         need(sum(info.file_size for info in archive.infolist()) < len(data), "the file is compressed")
         files = {info.filename: archive.read(info) for info in archive.infolist()}
     body, central = b"", b""
-    for name in sorted(files):
-        part, size = files[name], len(files[name])
-        facts = struct.pack("<HHHHIIIHH", 0, 0, 0, 33, zlib.crc32(part), size, size, len(name), 0)
+    for name, part in sorted(files.items()):
+        facts = struct.pack("<HHHHIIIHH", 0, 0, 0, 33, zlib.crc32(part), len(part), len(part), len(name), 0)
         central += b"PK\x01\x02\x0a\0\x0a\0" + facts + struct.pack("<HHHII", 0, 0, 0, 0, len(body)) + name.encode()
         body += b"PK\x03\x04\x0a\0" + facts + name.encode() + part
     end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, len(files), len(files), len(central), len(body), 0)
@@ -77,20 +75,26 @@ class Policy:
     """Logs, witnesses, groups and the quorum of a c2sp.org/tlog-policy file."""
 
     def __init__(self, text: str) -> None:
-        self.keys = dict[tuple[str, bytes], tuple[str, int, bytes]]()
-        self.groups, self.quorum = list[tuple[str, int, list[str]]](), ""
+        self.keys, self.quorum = dict[tuple[str, bytes], tuple[str, int, bytes]](), ""
+        self.groups = list[tuple[str, int, list[str]]]()
+        once: list[tuple[str, object]] = [("name", "none"), ("member", "none")]
         for words in (line.split() for line in text.split("\n") if line.split() and line.split()[0][0] != "#"):
             if words[0] in {"log", "witness"}:
-                name, ident, material = words[1 if words[0] == "log" else 2].split("+", 2)
-                key = b64(material)
-                need(h(name.encode(), b"\n", key)[:4].hex() == ident, "a key of the policy has another id")
-                self.keys[name, bytes.fromhex(ident)] = ("" if words[0] == "log" else words[1], key[0], key[1:])
+                cosigner = words.pop(1) if words[0] == "witness" else ""
+                name, ident, key = (*words[1].split("+", 2)[:2], b64(words[1].split("+", 2)[2]))
+                fits = h(name.encode(), b"\n", key)[:4].hex() == ident and (key[0] == 1) != bool(cosigner)
+                need(fits and len(words) < 4, "a key of the policy is not in its one form")
+                once += [("key", key[1:]), ("name", cosigner or key)]
+                self.keys[name, bytes.fromhex(ident)] = (cosigner, key[0], key[1:])
             elif words[0] == "group":
                 count = {"any": 1, "all": len(words) - 3}.get(words[2]) or number(words[2])
+                need(0 < count < len(words) - 2 and {("name", one) for one in words[3:]} <= {*once}, "a group is none")
+                once += [("name", words[1]), *(("member", one) for one in words[3:])]
                 self.groups.append((words[1], count, words[3:]))
             else:
-                need(words[0] == "quorum" and not self.quorum, "the policy has a line that is not known")
+                need(words[0] == "quorum" and not self.quorum and len(words) == 2, "a line of the policy is none")
                 self.quorum = words[1]
+        need(("name", self.quorum) in once and len({*once}) == len(once), "a key or name counts twice, or no quorum")
 
     def judge(self, note: bytes) -> tuple[str, int, bytes, list[int]]:
         """Origin, size, root and the witnesses' times of a checkpoint that log and quorum have signed."""
@@ -102,12 +106,11 @@ class Policy:
             blob = b64(encoded)
             need(dash == "\u2014" and (name, blob[:4]) in self.keys, "the checkpoint has a stranger's signature")
             witness, kind, key = self.keys[name, blob[:4]]
-            times += [int.from_bytes(blob[4:12])] if kind == 4 else []
-            witnesses |= {witness} if kind == 4 else set()
+            at = int.from_bytes(blob[4:12]) if kind == 4 else 0  # 0 is no time: it counts for nothing
+            times, witnesses = ([*times, at], witnesses | {witness}) if at else (times, witnesses)
             by_log |= kind == 1 and not witness and name == origin
-            message = b"cosignature/v1\ntime %d\n" % times[-1] + text if kind == 4 else text
-            holds = signed_by(key, message, blob[12:] if kind == 4 else blob[4:])
-            need(kind == 6 or holds, f"the signature of {name} does not hold")
+            message = b"cosignature/v1\ntime %d\n" % at + text if at else text
+            need(kind == 6 or signed_by(key, message, blob[12 if at else 4 :]), f"{name}'s signature does not hold")
         need(by_log and lines.endswith(b"\n"), "no log of the policy signed the checkpoint")
         for name, count, members in self.groups:
             witnesses |= {name} if len(witnesses.intersection(members)) >= count else set()
@@ -193,8 +196,8 @@ class Entry:
         nodes = [rest[at : at + 32] for at in range(2, len(rest) - 64, 32)]
         payload = self.batch + climb(rest[0], self.batch_size - 1, h(b"\0", self.commitment), nodes)[0]
         message = b"DSSEv1 34 application/vnd.safeguard.batch.v1 %d %b" % (len(payload), payload)
-        holds = h(b"\x01", key) == self.key_id and signed_by(key, message, rest[-64:])
-        need(holds, f"the signature on entry {self.index} does not hold")
+        holds = signed_by(key, message, rest[-64:]) and self.signature[10:42] == self.fp
+        need(holds and h(b"\x01", key) == self.key_id, f"the signature on entry {self.index} does not hold")
 
 
 def proven(entry: Entry, owner: Any) -> bool:
@@ -230,9 +233,8 @@ def take(known: dict[Any, Any], entry: Entry) -> None:
     }
     need(fits.get(kind), f"entry {entry.index} ({kind}) does not fit the directory before it")
     known[ident] = {**stands, **body, "kind": kind, "step": entry.header["step"], "valid": valid}
-    if kind == "LogOpened":
-        dates = range(entry.header["issued_at"], 1 << 63)
-        known[h(b"\x01", hub)] = {"org": "hub", "use": "signing", "public_key": hub, "valid": dates}
+    always = range(entry.header["issued_at"], 1 << 63)
+    known.setdefault(h(b"\x01", hub), {"org": "hub", "use": "signing", "public_key": hub, "valid": always})
 
 
 def check(known: dict[Any, Any], event: Entry) -> None:
@@ -245,20 +247,18 @@ def check(known: dict[Any, Any], event: Entry) -> None:
     circles = [known.get(one, {}) for one in named if one[0] == "@"]
     if all(circle.get("kind") == "AgreementConcluded" and event.time in circle["valid"] for circle in circles):
         meant = {one for one in named if one[0] != "@"}.union(*(circle["members"] for circle in circles))
-        need(
-            {org for org, *_ in event.decision} == meant - {event.issuer}, "others were decided on than were addressed"
-        )
+        need({org for org, *_ in event.decision} == meant - {event.issuer}, "others were decided on than addressed")
 
 
 def verify(data: bytes, policy: Policy) -> str:
     """Check one file; say in a sentence what it proves."""
     files, folders = unzip(data), dict[str, dict[str, bytes]]()
-    for name, part in files.items():
-        folders.setdefault(name.rpartition("/")[0], {})[name.rpartition("/")[2]] = part
-    own, schemas = folders.pop(""), folders.pop("directory", {})
+    for (folder, _, name), part in ((f"/{name}".rpartition("/"), part) for name, part in files.items()):
+        folders.setdefault(folder, {})[name] = part
+    own, schemas = folders.pop(""), folders.pop("/directory", {})
     schema, note, path = (own.pop(f, None) for f in ("schema.avsc", "earlier.checkpoint", "earlier.consistency"))
     event = Entry(own, schema or b"", policy)
-    numbered = sorted((number(name.removeprefix("directory/")), part) for name, part in folders.items())
+    numbered = sorted((number(name.removeprefix("/directory/")), part) for name, part in folders.items())
     directory = [Entry(part, schemas[part["leaf"][62:94].hex() + ".avsc"], policy) for _, part in numbered]
     placed = [(entry.index, entry.note) for entry in directory] == [(index, event.note) for index, _ in numbered]
     need(placed, "an entry of the directory stands elsewhere")
@@ -287,13 +287,13 @@ def verify(data: bytes, policy: Policy) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    believed, wrong = Policy(Path(sys.argv[1]).read_text(encoding="utf-8")), 0
-    for file in sys.argv[2:]:
+    believed, wrong = None, 0 if len(sys.argv) > 2 else sys.exit(__doc__)
+    for file in sys.argv[1:]:
         try:
-            print(f"{file}: holds: {verify(Path(file).read_bytes(), believed)}")
+            if believed:
+                print(f"{file}: holds: {verify(Path(file).read_bytes(), believed)}")
+            believed = believed or Policy(Path(file).read_text(encoding="utf-8"))
         except Exception as error:  # noqa: BLE001 - whatever a file does to us, it does not hold
-            wrong = 3
+            wrong = 3 if believed else sys.exit(f"{file} is not a policy that can be read")
             print(f"{file}: FALSE: {error.args[0] if type(error) is LookupError else 'the file is malformed'}")
     sys.exit(wrong)

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from bus.errors import Malformed
 from bus.evidence.archive import pack, unpack
 from bus.evidence.exhibit import Earlier
 from bus.evidence.verify import verify
-from bus.tlog.note import Note
+from bus.tlog.note import Note, sign_note
+from bus.tlog.policy import Policy
 from tests.unit.evidence.conftest import Story
-from tests.unit.evidence.support import POLICY, POLICY_TEXT, Ledger, now_s
+from tests.unit.evidence.support import POLICY, POLICY_TEXT, WITNESSES, Ledger, now_s
 from tests.unit.evidence.test_verify import FORGERIES
 from tools import verify_evidence as alone
 
@@ -188,3 +190,71 @@ def test_no_bit_of_any_part_can_change(data: bytes) -> None:
         step = 997 if name.endswith(".avsc") else 13
         for changed in flipped(part, range(0, 8 * len(part), step)):
             assert not holds(pack({**files, name: changed})), name
+
+
+@pytest.mark.parametrize("name", ["leaf", "header", "decision", "schema.avsc", "event.tlog-proof"])
+def test_no_part_has_two_names(data: bytes, name: str) -> None:
+    """A part under a name with a slash before it is neither taken for the part nor passed over, whatever it says."""
+    files = unpack(data)
+    for more in (files[name], b"a lie"):
+        for less in (files, {key: part for key, part in files.items() if key != name}):
+            wrong = pack({**less, f"/{name}": more})
+            assert (holds(wrong), verify(wrong, POLICY).holds) == (False, False)
+
+
+_LOG, *_WITNESSES = POLICY_TEXT.splitlines()[:4]
+_KEYS = "\n".join((_LOG, *_WITNESSES))
+WEAK = {
+    "no quorum": _KEYS,
+    "a group of which nobody is needed": f"{_KEYS}\ngroup all 0 north south\nquorum all",
+    "a group of nobody": f"{_KEYS}\ngroup all any none\nquorum all",
+    "a group of one who is not named": f"{_KEYS}\ngroup all any east\nquorum all",
+    "a member twice": f"{_KEYS}\ngroup all 1 north north\nquorum all",
+    "a member of two groups": f"{_KEYS}\ngroup a any north\ngroup b any north\nquorum a",
+    "a witness twice": f"{_KEYS}\n{_WITNESSES[0]}\nquorum none",
+    "a key under two names": f"{_KEYS}\nwitness east {_WITNESSES[0].split()[2]}\nquorum none",
+    "two quorums": f"{_KEYS}\nquorum none\nquorum none",
+    "a witness's key as a log's": f"{_KEYS}\nlog {_WITNESSES[0].split()[2]}\nquorum none",
+    "a log's key as a witness's": f"witness east {_LOG.split()[1]}\nquorum none",
+    "words behind the end": f"{_KEYS}\nquorum none none",
+    "nothing": "",
+    "half a line": "log",
+    "noise": "\x00\xff",
+}
+
+
+@pytest.mark.parametrize("text", WEAK.values(), ids=WEAK)
+def test_both_refuse_a_policy_that_counts_wrong(text: str) -> None:
+    """A policy in which a witness counts twice, or nobody, is refused before any file is looked at."""
+    with pytest.raises(Malformed):
+        Policy.parse(text.encode())
+    with pytest.raises((LookupError, ValueError)):
+        alone.Policy(text)
+
+
+def test_a_policy_that_cannot_be_read_is_said_in_a_sentence(story: Story, tmp_path: Path) -> None:
+    """It ends with 1 and without a traceback."""
+    good, noise = tmp_path / "good.evidence", tmp_path / "policy"
+    good.write_bytes(story.evidence.encode())
+    noise.write_bytes(b"\xff\x00")
+    for policy in (noise, tmp_path / "nowhere", tmp_path):
+        call = [sys.executable, "-I", str(SCRIPT), str(policy), str(good)]
+        done = subprocess.run(call, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"{policy} is not a policy that can be read\n"
+
+
+def test_a_cosignature_without_a_time_counts_for_neither(tmp_path: Path) -> None:
+    """As an earlier checkpoint it would bound nothing."""
+    ledger = Ledger(tmp_path)
+    ledger.publish()
+    (index,) = ledger.say()
+    ledger.publish()
+    evidence = ledger.prove(index)
+    earlier = evidence.earlier
+    assert earlier is not None
+    timeless = tuple(sign_note(earlier.note.text, key, 0) for key in WITNESSES[:2])
+    note = Note(earlier.note.text, (earlier.note.signatures[0], *timeless))
+    wrong = replace(evidence, earlier=Earlier(note, earlier.path)).encode()
+    assert holds(evidence.encode())
+    assert (holds(wrong), verify(wrong, POLICY).holds) == (False, False)
