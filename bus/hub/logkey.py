@@ -12,9 +12,10 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from bus.errors import Malformed, StartRefused, UsageError
+from bus.errors import CheckFailed, Malformed, StartRefused, UsageError
 from bus.hub.tilefiles import write_durable
 from bus.tlog.checkpoint import Checkpoint
+from bus.tlog.note import Note
 from bus.tlog.policy import Policy
 from bus.tlog.vkey import Kind, NoteKey, VerifierKey
 
@@ -25,9 +26,15 @@ def load_key(path: Path, origin: str) -> NoteKey:
     """The log's key, made at the first start; its public half stands beside it in ``log.vkey``.
 
     Raises:
-        UsageError: the file is no such key, or another log's.
+        UsageError: the file is no such key, or another log's; or it is gone, and is never made anew: nobody would
+            believe another key.
     """
+    vkey = path.with_suffix(".vkey")
     if not path.is_file():
+        if vkey.is_file():
+            raise UsageError(
+                f"{path} is gone, and {vkey.name} says that it was there", hint="Put it back: docs/runbooks/log-key.md"
+            )
         make_key(path, origin)
     try:
         key = NoteKey.decode(path.read_text(encoding="ascii").strip())
@@ -35,7 +42,7 @@ def load_key(path: Path, origin: str) -> NoteKey:
         raise UsageError(f"{path} is not a log's key") from error
     if key.verifier.name != origin:
         raise UsageError(f"{path} is the key of another log")
-    vkey, line = path.with_suffix(".vkey"), f"{key.verifier.encode()}\n".encode()
+    line = f"{key.verifier.encode()}\n".encode()
     if not vkey.is_file() or vkey.read_bytes() != line:
         write_durable(vkey, line)
     return key
@@ -92,15 +99,43 @@ def last_signed(folder: Path) -> Checkpoint | None:
     """What was last signed, or was about to be; None before the first time.
 
     Raises:
-        StartRefused: there are checkpoints, but the note of the last one is gone or unreadable.
+        StartRefused: there are checkpoints, but the note of the last one is gone, unreadable, or not of the newest.
     """
     path = folder / "last-signed"
     try:
-        return Checkpoint.decode(path.read_bytes())
+        noted = Checkpoint.decode(path.read_bytes())
     except FileNotFoundError:
-        kept = [int(p.name) for p in (folder / "checkpoints").glob("[0-9]*")]
-        if kept:
-            raise StartRefused(f"{path} is gone, but a checkpoint of {max(kept)} entries was signed") from None
+        if paths := _kept(folder):
+            raise StartRefused(f"{path} is gone, but a checkpoint of {paths[0].name} entries was signed") from None
         return None
     except Malformed as error:
         raise StartRefused(f"{path} is unreadable") from error
+    kept = newest_kept(folder)
+    if kept is not None and kept.size > noted.size:
+        raise StartRefused(
+            f"{path} says {noted.size} entries, but a checkpoint of {kept.size} is kept: it was put back"
+        )
+    return noted
+
+
+def newest_kept(folder: Path) -> Checkpoint | None:
+    """The newest kept checkpoint that a key of the folder has signed; what is none is passed over.
+
+    Raises:
+        UsageError: a file is no verifier key.
+    """
+    keys = known_keys(folder)
+    for path in _kept(folder):
+        try:
+            note = Note.decode(path.read_bytes())
+            if note.verified(keys):
+                return Checkpoint.decode(note.text)
+        except (Malformed, CheckFailed, OSError):
+            continue
+    return None
+
+
+def _kept(folder: Path) -> list[Path]:
+    """The files of kept checkpoints, by their names the newest first."""
+    paths = [path for path in (folder / "checkpoints").glob("[0-9]*") if path.name.isdecimal()]
+    return sorted(paths, key=lambda path: int(path.name), reverse=True)

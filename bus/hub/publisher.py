@@ -25,15 +25,25 @@ from typing import Any
 import aiohttp
 import structlog
 
-from bus.errors import LedgerError, Malformed, StartRefused, Unavailable, UsageError, WitnessConflict, WitnessRefused
+from bus.errors import (
+    CheckFailed,
+    LedgerError,
+    Malformed,
+    StartRefused,
+    Unavailable,
+    UsageError,
+    WitnessConflict,
+    WitnessRefused,
+)  # fmt: skip
 from bus.hub import faults
 from bus.hub.config import HubConfig, PublisherConfig
 from bus.hub.filecheck import first_wrong
 from bus.hub.logkey import last_signed, load_policy, signing_keys
-from bus.hub.tilefiles import RightEdge, prune_partials, write_durable, write_files
+from bus.hub.tilefiles import RightEdge, alone_in, prune_partials, write_durable, write_files
 from bus.ledger.sql import QUERIES
 from bus.ledger.store import connect
 from bus.tlog.checkpoint import Checkpoint
+from bus.tlog.cosignature import Cosignature
 from bus.tlog.frontier import SUBTREE_SIZE
 from bus.tlog.note import Note, Signature, decode_signatures, sign_note
 from bus.tlog.policy import Witness
@@ -47,11 +57,12 @@ CHUNK = 4096
 EVERY_S = 1.0
 """A checkpoint at most each second, and none without growth …"""
 RENEW_S = 60.0
+"""… except each minute, so that the newest carries a fresh time of its witnesses."""
 RETRY_S = 5.0
 """How soon a checkpoint without a quorum is taken to the witnesses again."""
-"""… except each minute, so that the newest carries a fresh time of its witnesses."""
 KEEP_COSIGNATURE_S = 30.0
-"""A cosignature that comes later is thrown away: its time would say that entries were added later than they were."""
+"""A cosignature that comes later, or is dated so far from now, is thrown away: its time would say of entries that
+they were added earlier or later than they were, to every auditor and for ever."""
 
 
 class LogPublisher:
@@ -76,8 +87,12 @@ class LogPublisher:
         Raises:
             StartRefused: the ledger is not a continuation of what was signed.
             LedgerError: the entries do not lead to the head's root.
-            Unavailable: Postgres is away.
+            Unavailable: Postgres is away, or another publisher works in the folder.
         """
+        with alone_in(self._folder):
+            await self._run()
+
+    async def _run(self) -> None:
         connection = await connect(self._config.dsn, "publisher")
         try:
             edge = await self._resume(connection)
@@ -146,6 +161,9 @@ class LogPublisher:
     async def _sign(self, checkpoint: Checkpoint) -> Note:
         """Note durably what will be signed, then sign: Ed25519 gives the same bytes again after a crash."""
         text = checkpoint.encode()
+        kept = self._folder / "checkpoints" / str(checkpoint.size)
+        if kept.is_file() and not kept.read_bytes().startswith(text + b"\n"):
+            raise StartRefused(f"{kept} is of another tree of {checkpoint.size} entries")
         faults.at("publisher.signed.before")
         await asyncio.to_thread(write_durable, self._folder / "last-signed", text)
         faults.at("publisher.signed.after")
@@ -210,11 +228,15 @@ class LogPublisher:
         try:
             signatures = decode_signatures("".join(f"{line}\n" for line in lines).encode())
             verified = note.with_signatures(signatures).verified([witness.key])
-        except Malformed as error:
+        except (Malformed, CheckFailed) as error:
             log.warning("publisher.witness_failed", witness=witness.name, error=error.message)
             return ()
         self._witnessed[witness.name] = size
-        return [signature for _, signature in verified]
+        found = [signature for _, signature in verified]
+        if any(abs(Cosignature.decode(one.signature).time_s - time.time()) > KEEP_COSIGNATURE_S for one in found):
+            log.warning("publisher.witness_failed", witness=witness.name, error="its clock and ours differ")
+            return ()
+        return found
 
     def _consistency(self, old: int, size: int) -> list[bytes]:
         """The proof that the tree continues the one a witness knows, from our own tiles."""

@@ -57,19 +57,31 @@ async def finish(config: HubConfig) -> tuple[VerifierKey, Path]:
     """
     folder = publisher_of(config).folder
     if not (folder / NEXT).is_file():
-        raise UsageError("there is no next key", hint="`bus hub log-key new` makes one.")
+        return finished(folder, config.origin)
     old, new = signing_keys(folder, config.origin)
     await _is_named(config, new.verifier)
     note = _signed_by_both(folder, old.verifier, new.verifier)
     await _is_trusted(load_policy(folder / "policy"), note, new)
     kept = folder / f"old-{old.verifier.key_id.hex()}.key"
     write_durable(kept.with_suffix(".vkey"), f"{old.verifier.encode()}\n".encode())
-    os.link(folder / KEY, kept.with_suffix(".part"))
-    kept.with_suffix(".part").replace(kept)
+    kept.unlink(missing_ok=True)  # a run that was cut short may have left it, before the key was replaced
+    os.link(folder / KEY, kept)
     (folder / NEXT).replace(folder / KEY)
-    load_key(folder / KEY, config.origin)
-    (folder / "next.vkey").unlink(missing_ok=True)
-    return new.verifier, kept
+    return finished(folder, config.origin)
+
+
+def finished(folder: Path, origin: str) -> tuple[VerifierKey, Path]:
+    """What is left to do once the next key has the old one's place: the last run may have been cut short there.
+
+    Raises:
+        UsageError: no next key has taken a place.
+    """
+    key, vkey = load_key(folder / KEY, origin).verifier, folder / "next.vkey"
+    old = [path for path in folder.glob("old-*.key") if path.stem != f"old-{key.key_id.hex()}"]
+    if not vkey.is_file() or vkey.read_bytes() != f"{key.encode()}\n".encode() or not old:
+        raise UsageError("there is no next key", hint="`bus hub log-key new` makes one.")
+    vkey.unlink()
+    return key, max(old, key=lambda path: path.stat().st_ctime_ns)
 
 
 def publisher_of(config: HubConfig) -> PublisherConfig:

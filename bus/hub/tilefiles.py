@@ -12,11 +12,14 @@ flushed too. A tile never changes; a wider one has another name.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from bus.errors import Unavailable
 from bus.tlog import tree
 from bus.tlog.bundle import Bundle, encode_bundle
 from bus.tlog.frontier import Frontier
@@ -102,6 +105,24 @@ def write_durable(path: Path, data: bytes, *, sync_folder: bool = True) -> None:
     draft.replace(path)
     if sync_folder:
         _sync(path.parent)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Generator[None]:
+    """Keep every other publisher out of a folder; the kernel lets go of it when the process ends, however it ends.
+
+    Raises:
+        Unavailable: another one is at work there.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(f"another publisher works in {folder}") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def prune_partials(root: Path, files: Mapping[str, bytes]) -> None:

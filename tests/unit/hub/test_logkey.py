@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from bus.errors import StartRefused
-from bus.hub.logkey import last_signed
+from bus.errors import StartRefused, Unavailable, UsageError
+from bus.hub.logkey import last_signed, load_key
+from bus.hub.rotation import finished
+from bus.hub.tilefiles import alone_in
 from bus.tlog.checkpoint import Checkpoint
+from tests.unit.tlog.support import signed
 
 SIGNED = Checkpoint("ledger.test.example/safeguard", 1234, bytes(range(32)))
 
@@ -29,6 +33,52 @@ def test_a_changed_note_of_what_was_signed_is_never_taken_for_the_one_that_was(t
     (tmp_path / "checkpoints" / "1234").write_bytes(b"")
     with pytest.raises(StartRefused, match="is gone, but a checkpoint of 1234 entries was signed"):
         last_signed(tmp_path)
+
+
+def test_an_older_note_of_what_was_signed_is_refused(tmp_path: Path) -> None:
+    """Entries that were signed could be replaced under it; files that this log has not signed count for nothing."""
+    key = load_key(tmp_path / "log.key", SIGNED.origin)
+    kept, note = tmp_path / "checkpoints", tmp_path / "last-signed"
+    kept.mkdir()
+    note.write_bytes(SIGNED.encode())
+    for name in ("1235", "9999", "1235.old", "3x"):
+        (kept / name).write_bytes(b"not signed")
+    assert last_signed(tmp_path) == SIGNED
+    (kept / "1235").write_bytes(signed(replace(SIGNED, size=1235), key).encode())
+    with pytest.raises(StartRefused, match="1234 entries, but a checkpoint of 1235 is kept"):
+        last_signed(tmp_path)
+
+
+def test_a_key_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    """Its public half tells that it was there; that half stays what it was."""
+    load_key(tmp_path / "log.key", SIGNED.origin)
+    before = (tmp_path / "log.vkey").read_bytes()
+    (tmp_path / "log.key").unlink()
+    with pytest.raises(UsageError, match=r"log\.key is gone"):
+        load_key(tmp_path / "log.key", SIGNED.origin)
+    assert (tmp_path / "log.vkey").read_bytes() == before
+
+
+def test_a_change_of_keys_that_was_cut_short_is_finished_once(tmp_path: Path) -> None:
+    """With the next key in the old one's place, what is left is done; after that there is no next key."""
+    old = load_key(tmp_path / "log.key", SIGNED.origin).verifier
+    new = load_key(tmp_path / "next.key", SIGNED.origin).verifier
+    kept = tmp_path / f"old-{old.key_id.hex()}.key"
+    (tmp_path / "log.key").rename(kept)
+    (tmp_path / "next.key").rename(tmp_path / "log.key")
+    assert finished(tmp_path, SIGNED.origin) == (new, kept)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((kept.name, "log.key", "log.vkey"))
+    assert (tmp_path / "log.vkey").read_text() == f"{new.encode()}\n"
+    with pytest.raises(UsageError, match="no next key"):
+        finished(tmp_path, SIGNED.origin)
+
+
+def test_one_publisher_works_in_a_folder(tmp_path: Path) -> None:
+    """A second one is told; when the first has ended it may."""
+    with alone_in(tmp_path), pytest.raises(Unavailable, match="another publisher"), alone_in(tmp_path):
+        pass
+    with alone_in(tmp_path):
+        pass
 
 
 def _read(folder: Path) -> Checkpoint | None:
