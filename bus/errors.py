@@ -121,10 +121,12 @@ class InvalidEvent(BusError):
 
 
 class InvalidFile(InvalidEvent):
-    """A file breaks a rule at a place. Nothing of it was published."""
+    """A file breaks a rule at a place. Nothing of it was published or written."""
 
     def __init__(self, file: str, place: str, rule: str, *, hint: str = "") -> None:
-        super().__init__(f"{file}, {place}", rule, hint=hint or "Nothing was published. Mend the file and run again.")
+        super().__init__(
+            f"{file}, {place}", rule, hint=hint or "Nothing was published or written. Mend the file and run again."
+        )
         self.file = file
         self.place = place
 

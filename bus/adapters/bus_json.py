@@ -24,6 +24,9 @@ FORMAT = "bus"
 MAX_EVENT = 1 << 20
 """Bytes of one event's JSON; an event's own caps are far below."""
 
+_OTHER_FORMAT = (
+    "Mend the file; or, if it is in another format, `bus publish --format` names it. Nothing was published or written."
+)
 _CHUNK = 64 << 10
 _SPACE = " \t\r\n"
 _LONGEST_TOKEN = 16
@@ -108,9 +111,9 @@ class _Text:
         self._ended = False
         self.line = 1
 
-    def wrong(self, rule: str, line: int | None = None) -> InvalidFile:
+    def wrong(self, rule: str, line: int | None = None, hint: str = "") -> InvalidFile:
         """An error at the line that is being read."""
-        return InvalidFile(self._name, f"line {line or self.line}", rule)
+        return InvalidFile(self._name, f"line {line or self.line}", rule, hint=hint)
 
     def _more(self) -> bool:
         """Read on; False at the end."""
@@ -147,7 +150,7 @@ class _Text:
         if self._at == len(self._buffer):
             raise self.wrong("the input ends where an event or the end of the array should stand")
         if self._buffer[self._at] != "{":
-            raise self.wrong("an event must be a JSON object")
+            raise self.wrong("an event must be a JSON object", hint=_OTHER_FORMAT)
         value, end = self._value()
         self.line += self._buffer.count("\n", self._at, end)
         self._at = end

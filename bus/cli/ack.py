@@ -55,7 +55,7 @@ def ack(
     """
     form, event_id = Form(), event_id_of("EVENT")(event)
     profile = profile_of(as_org)
-    taken = form.one("--step", step, "step", "What became of it", among=tuple(STEPS))
+    taken = form.one("--step", step, "step", "What became of it", among=STEPS)
     body: dict[str, Any] = {}
     if taken in WITH_REASON or reason is not None:
         body["reason"] = form.one("--reason", reason, "ack_reason", "Why")

@@ -76,7 +76,9 @@ def _leave_pipe() -> NoReturn:
 def report(error: BaseException, *, verbose: bool) -> int:
     """Say on stderr what went wrong and what to do next; return the exit code."""
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        say("interrupted", colour="yellow")
+        if not error.args and sys.stderr.isatty():
+            say("")  # below the question that stands open, or the terminal's own ^C
+        say(str(error) or "interrupted", colour="yellow")
         return INTERRUPTED
     if verbose and not isinstance(error, click.ClickException):
         import traceback

@@ -166,9 +166,9 @@ bus audit trace 42 -o json
 @asks
 @output_option("table", "json", "ndjson", "csv")
 def trace(event: str, as_org: str | None, dsn: str | None, output: str) -> None:
-    """Say who knew of an event and when; the events of its thread, in order; who answered its recall; what was late.
+    """Say who knew of an event and when, what followed, and what was late.
 
-    NDJSON and CSV have the first of these lists alone.
+    What followed is its thread in order, and who answered its recalls. NDJSON and CSV say who knew, and no more.
     """
     answer = _ask("trace", event, ledger_dsn(as_org, dsn))
     from bus.audit.answers import ROW, WHO
@@ -179,14 +179,15 @@ def trace(event: str, as_org: str | None, dsn: str | None, output: str) -> None:
     if output == "json":
         print_json(answer)
     elif output == "table":
+        click.echo("who knew")
         print_rows(answer["who"], WHO, "table")
-        click.echo()
+        click.echo("\nthread")
         print_rows(answer["thread"], (*ROW, "about"), "table")
         for recall in answer["recalls"]:
-            click.echo()
+            click.echo("\nrecall")
             print_rows(recall["who"], COLUMNS, "table")
         if answer["deadlines"]:
-            click.echo()
+            click.echo("\ndeadlines")
             print_rows(answer["deadlines"], LATENESS, "table")
     else:
         print_rows(answer["who"], WHO, output)

@@ -40,7 +40,7 @@ def policy_file(given: Path | None) -> Path:
     if given is None and not found.is_file():
         raise UsageError(
             "there is no policy: nothing says which log and witnesses to believe",
-            hint="Give --policy FILE, or set BUS_POLICY. docs/evidence.md shows what a policy looks like.",
+            hint="Give --policy FILE, set BUS_POLICY, or name a sandbox with --home; docs/evidence.md shows a policy.",
         )
     return found
 

@@ -35,7 +35,8 @@ class Form:
     def __init__(self, *, asks: bool | None = None) -> None:
         self.asks = on_terminal() if asks is None else asks
 
-    def one(self, flag: str, given: str | None, list_name: str, question: str, *, among: Sequence[str] = ()) -> str:
+    def one(self, flag: str, given: str | None, list_name: str, question: str,
+            *, among: Sequence[str] | Mapping[str, str] = ()) -> str:  # fmt: skip
         """One code of a list.
 
         Args:
@@ -43,7 +44,7 @@ class Form:
             given: what it gave.
             list_name: the code list that has the meanings.
             question: what to ask.
-            among: the codes to choose from; all of the list if there are none.
+            among: the codes to choose from, with their own meanings or the list's; all of the list if there are none.
 
         Raises:
             UsageError: there is no such code, or nobody to ask.
@@ -57,7 +58,7 @@ class Form:
         list_name: str,
         question: str,
         *,
-        among: Sequence[str] = (),
+        among: Sequence[str] | Mapping[str, str] = (),
         most: int = 8,
         optional: bool = False,
     ) -> list[str]:
@@ -69,7 +70,8 @@ class Form:
         from bus.events.codes import codes
 
         known = codes(list_name)
-        choices = {code: known.get(code, "") for code in among or known}
+        own = among if isinstance(among, Mapping) else known
+        choices = {code: own.get(code, "") for code in among or known}
 
         def check(words: Sequence[str]) -> list[str]:
             found = list(dict.fromkeys(words))
@@ -114,32 +116,34 @@ class Form:
             return None
         return self._ask(flag, f"{question} (Enter for none)", lambda text: text.strip() or None, "")
 
-    def lines(self, flag: str, path: str | None, question: str) -> list[str]:
-        """Lines that will be sealed: from a file, or asked for one by one.
+    def lines(self, flag: str, path: str | None, question: str, rule: Callable[[int, str], T]) -> list[T]:
+        """Lines that will be sealed, each read by a rule with its number: from a file, or asked for one by one.
 
         Raises:
-            UsageError: the file cannot be read, or there is nobody to ask.
+            UsageError: the rule's own for a file, the file cannot be read, or there is nobody to ask.
         """
         if path is not None:
-            return [line for line in (raw.strip() for raw in read_text(flag, path).split("\n")) if line]
-        found: list[str] = []
+            given = [line for line in (raw.strip() for raw in read_text(flag, path).split("\n")) if line]
+            return [rule(number, line) for number, line in enumerate(given, 1)]
+        found: list[T] = []
         while True:
-            line = self._ask(flag, f"{question} ({len(found) + 1}; Enter to end)", str.strip, "")
-            if not line:
+            number = len(found) + 1
+            read = self._ask(flag, f"{question} ({number}; Enter to end)", _or_none(lambda t, n=number: rule(n, t)), "")
+            if read is None:
                 return found
-            found.append(line)
+            found.append(read)
 
     def confirm(self, summary: Sequence[tuple[str, str]], question: str, *, sure: bool) -> None:
         """Show what will be said and ask whether to say it; nobody is asked who said so already, or who is not there.
 
         Raises:
-            click.Abort: no.
+            click.Abort: no; it says that nothing was said.
         """
         width = max(len(name) for name, _ in summary)
         for name, value in summary:
             say(f"  {name:<{width}}  {value}")
         if self.asks and not sure and not click.confirm(question, err=True):
-            raise click.Abort
+            raise click.Abort("Nothing was said.")
 
     def _menu(self, question: str, choices: Mapping[str, str]) -> None:
         if not self.asks:
@@ -183,6 +187,11 @@ def read_text(flag: str, path: str) -> str:
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(MOST_TEXT + 1)
+
+
+def _or_none(rule: Callable[[str], T]) -> Callable[[str], T | None]:
+    """A rule that takes no answer as well."""
+    return lambda text: rule(text.strip()) if text.strip() else None
 
 
 def _picked(text: str, choices: Mapping[str, str]) -> list[str]:

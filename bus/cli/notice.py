@@ -123,19 +123,7 @@ def _more(form: Form, given: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 def _locators(form: Form, path: str | None) -> list[dict[str, str]]:
     """The items, each with its kind. An error names the line and never the address."""
-    from bus.events.codes import codes
-
-    found: list[dict[str, str]] = []
-    for number, line in enumerate(form.lines("--locators", path, "Address, or KIND ADDRESS"), 1):
-        kind, _, value = line.partition(" ")
-        if not value and re.match(r"https?://", line):
-            kind, value = "url", line
-        if kind not in codes("locator_kind") or not value.strip():
-            raise UsageError(
-                f"--locators, item {number}: it is no URL, and no kind with an address",
-                hint=f"One item a line, such as 'url https://…'. Kinds: {', '.join(codes('locator_kind'))}.",
-            )
-        found.append({"kind": kind, "value": value.strip()})
+    found = form.lines("--locators", path, "Address, or KIND ADDRESS", _locator)
     if not found:
         raise UsageError("--locators is needed", hint="A notice about the whole platform is --platform-wide.")
     if len(found) > MOST_LOCATORS:
@@ -143,16 +131,35 @@ def _locators(form: Form, path: str | None) -> list[dict[str, str]]:
     return found
 
 
+def _locator(number: int, line: str) -> dict[str, str]:
+    """One item: a URL, or a kind and an address."""
+    from bus.events.codes import codes
+
+    kind, _, value = line.partition(" ")
+    if not value and re.match(r"https?://", line):
+        kind, value = "url", line
+    if kind not in codes("locator_kind") or not value.strip():
+        raise UsageError(
+            f"--locators, item {number}: it is no URL, and no kind with an address",
+            hint=f"One item a line, such as 'url https://…'. Kinds: {', '.join(codes('locator_kind'))}.",
+        )
+    return {"kind": kind, "value": value.strip()}
+
+
 def _deadline(form: Form, deadline: str | None, due: str | None) -> dict[str, str]:
     """Which deadline, and when it ends; without either the notice has none."""
     found: dict[str, str] = {}
-    if due is None and form.asks:
-        due = form.text("--due", None, "By when (RFC 3339, +24h, +5d; Enter for none)", str.strip) or None
+    if due is not None or form.asks:
+        due = form.text("--due", due, "By when (RFC 3339, +24h, +5d; Enter for none)", _time_or_none)
     if due is not None:
-        found["due_at"] = _time(due)
+        found["due_at"] = due
     if deadline is not None or due is not None:
         found["deadline"] = _row(deadline or STATED)
     return found
+
+
+def _time_or_none(text: str) -> str | None:
+    return _time(text.strip()) if text.strip() else None
 
 
 def _time(text: str) -> str:

@@ -54,8 +54,10 @@ def prove(
     if len(wanted) > 1 and not folder:
         raise UsageError("several events need a folder to be written to", hint=f"Give -o {output}/ instead.")
     login = ledger_dsn(as_org, dsn)
-    believed = load_policy(policy_file(policy))
+    rules = policy_file(policy)
+    believed = load_policy(rules)
     run(_prove(login, wanted, Published(published or settings().state / "publisher", believed), output, folder, newest))
+    say(f"{len(wanted)} proved; `bus evidence verify` checks them with the policy {rules} and nothing else.")
 
 
 async def _prove(
@@ -69,7 +71,6 @@ async def _prove(
             evidence = await prover.prove(one)
             path = Path(output) / f"{evidence.event.index}.evidence" if folder else Path(output)
             _write(path, evidence)
-    say(f"{len(wanted)} proved; `bus evidence verify` checks them, with the policy and nothing else.")
 
 
 def _write(path: Path, evidence: Evidence) -> None:

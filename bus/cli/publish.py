@@ -14,6 +14,7 @@ from bus.adapters.formats import READING, in_words
 from bus.cli.base import as_option, command, option, output_option, say, settings, use_colour
 from bus.cli.output import RowWriter
 from bus.cli.who import check_members, profile_of
+from bus.errors import InvalidEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -96,9 +97,12 @@ class _Notices:
         if more > 0:
             say(f"… and {more} more left out", colour="yellow")
         if self._counts["unknown-tombstone"]:
-            say(f"{self._counts['unknown-tombstone']} deleted entries were never published here: nothing to retract")
+            count = self._counts["unknown-tombstone"]
+            were = "deleted entry was" if count == 1 else "deleted entries were"
+            say(f"{count:,} {were} never published here: nothing to retract")
         if self._counts["unchanged"]:
-            say(f"{self._counts['unchanged']} entries have nothing new")
+            count = self._counts["unchanged"]
+            say(f"{count:,} {'entry has' if count == 1 else 'entries have'} nothing new")
 
 
 def _send(profile: Profile, intake: Intake, sources: Sequence[Source], count: int, wait_s: float, output: str) -> int:
@@ -148,6 +152,7 @@ class _Printed:
         self._count, self._output, self._audience = count, output, audience
         self.tally: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
+        self._broken = False
 
     @contextmanager
     def opened(self) -> Generator[Callable[[Outcome], None]]:
@@ -165,8 +170,11 @@ class _Printed:
                     yield got
                 finally:
                     writer.finish(**_counted(self.tally))
+        except InvalidEvent:
+            self._broken = True  # the same again would end the same
+            raise
         finally:
-            _conclude(self.tally, self._count, self._audience)
+            _conclude(self.tally, self._count, self._audience, broken=self._broken)
             _explain(self.reasons)
 
 
@@ -192,11 +200,12 @@ def _counted(tally: Counter[str]) -> dict[str, int]:
     return {"published": sum(tally.values()), **{name: tally[name] for name in OUTCOMES}}
 
 
-def _conclude(tally: Counter[str], count: int, audience: Sequence[str]) -> None:
+def _conclude(tally: Counter[str], count: int, audience: Sequence[str], *, broken: bool) -> None:
     """The last line: what became of all of them, and whom they name."""
     told = ", ".join(f"{tally[name]} {name}" for name in OUTCOMES if tally[name] or name == "accepted")
     missing = count - sum(tally.values())
-    rest = f", {missing} without a receipt: publish the same again for them" if missing else ""
+    again = "" if broken else ": publish the same again for them"
+    rest = f", {missing} without a receipt{again}" if missing else ""
     bad = tally["refused"] or tally["unknown"] or missing
     named = ", ".join(audience) if len(audience) <= MOST_NAMED else f"{len(audience)} organisations"
     to = f" to {named}" if audience else ""

@@ -107,7 +107,7 @@ def _asked(form: Form) -> list[Referral]:
     found: list[Referral] = []
     while not found or click.confirm("Another jurisdiction?", err=True):
         org = form.text("--to", None, "To whom", organisation_of("--to"))
-        nation = form.text("--to", None, "For which nation (two letters)", _nation)
+        nation = form.text("--to", None, "For which nation (two capitals, such as GB)", _nation)
         found.append(Referral(org, nation, form.one("--to", None, "jurisdiction_tie", "What ties the report to it")))
     return found
 

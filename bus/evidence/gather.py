@@ -90,7 +90,7 @@ class Prover:
         else:
             rows = await self._db.fetch(QUERIES["entries"], [wanted]) if wanted < 1 << 63 else []
         if not rows:
-            raise UsageError(f"the ledger has no entry {wanted}")
+            raise UsageError(f"the ledger has no entry {wanted}", hint="`bus audit search` lists what it has.")
         found = rows[0]
         if found["outcome"] not in {Outcome.ACCEPTED, Outcome.REPEATED}:
             raise UsageError(

@@ -83,7 +83,7 @@ async def ensure_jars(home: Home, java: Path, say: Callable[[str], None]) -> Pat
             "Kafka's jars are not here, and neither is Maven, which fetches them",
             hint="Install Maven (Debian: apt-get install maven), then run this again.",
         )
-    say("kafka: fetching its jars with Maven (43 MB, once)")
+    say("kafka: getting its jars from Maven (a download of 43 MB, the first time)")
     draft = folder.with_name(f"{folder.name}.part.{os.getpid()}")
     make_private(draft)
     log = home.log("maven")

@@ -111,6 +111,8 @@ async def test_publish_consume_show_trace(bus: Shell) -> None:
     traced = (await bus("audit", "trace", event_id, "-o", "json")).value
     assert [(who["org"], who["nation"]) for who in traced["who"]] == [("fernpost", "IE"), ("hotline-isles", "GB")]
     assert [entry["event_id"] for entry in traced["thread"]] == [event_id]
+    printed = (await bus("audit", "trace", event_id)).out.splitlines()
+    assert [line for line in printed if line in {"who knew", "thread", "recall", "deadlines"}] == ["who knew", "thread"]
 
 
 async def test_published_twice_nothing_is_published_twice(bus: Shell) -> None:
@@ -153,6 +155,9 @@ async def test_nothing_is_half_published(bus: Shell) -> None:
         assert (ended.code, ended.out) == (1, "")
         assert ended.err.startswith("error: standard input, line 3: ")
         assert rule in ended.err
+    lone = await bus.publish([nobody], "fernpost")
+    assert lone.code == 1
+    assert "publish the same again" not in lone.err
     for event in good:
         assert (await bus("audit", "show", event["header"]["event_id"])).code == 2
 

@@ -217,6 +217,25 @@ def test_a_notice_is_asked_for_step_by_step_and_confirmed(bus, stopped, typing):
     assert "Say it as tidewave?" in result.stderr
     assert "1, sealed" in result.stderr
     assert "not preserved: already_preserved" in result.stderr
+    assert result.stderr.endswith("Nothing was said.\n")
+
+
+def test_a_wrong_address_or_time_is_asked_for_again(bus, stopped, typing):
+    """A slip of the finger costs one answer, and not all that were given before it; the address is not echoed."""
+    answers = f"fernpost\nnotice\nhost\nremove\nnowhere {MARKER}\n{MARKER}\n\ntomorrow\n+24h\n\n1\n\nn\n"
+    result = bus("notice", "--as", "tidewave", stdin=answers)
+    assert result.exit_code == 130, result.stderr
+    assert "--locators, item 1: it is no URL" in result.stderr
+    assert "--due: it is no time" in result.stderr
+    assert "1, sealed" in result.stderr
+    assert all(MARKER not in line for line in result.stderr.splitlines() if "--locators" in line)
+
+
+def test_steps_of_an_acknowledgement_come_with_their_meaning(bus, stopped, typing):
+    """Whoever is asked what became of an event reads what each step says."""
+    result = bus("ack", EVENT, "--as", "tidewave", stdin="")
+    assert "fetched   it came in" in result.stderr
+    assert "returned  it goes back" in result.stderr
 
 
 def test_a_dry_run_on_a_terminal_confirms_nothing(bus, stopped, typing, urls: Path):

@@ -46,6 +46,13 @@ def test_a_broken_input_is_refused_before_the_broker_is_asked(bus, stopped):
     assert "Nothing was published" in result.stderr
 
 
+def test_a_file_in_another_format_is_told_of_the_flag(bus, stopped):
+    """Whoever forgets --format learns of it from the error."""
+    result = bus("publish", str(PAGES / "entries.xml"), "--as", "tidewave")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "`bus publish --format` names it" in result.stderr
+
+
 @pytest.mark.parametrize("content", ["", "<a>", "[", '{"a":1,"a":2}'])
 @pytest.mark.parametrize("form", ["bus", "ncmec-hashes"])
 def test_no_input_crashes_it(bus, stopped, content: str, form: str):
