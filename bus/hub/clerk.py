@@ -6,7 +6,8 @@ the casebook what falls due, and sends it. Whether something was said it learns 
 everybody; what does not turn up there is sent again, the same bytes.
 
 An entry's time is given before it is committed. So what fell due at an instant is said only once the ledger has gone
-past that instant, or has had ``SETTLE_S`` to do so: an answer that was recorded in time is then there to be read.
+past that instant, or a living notary has had ``SETTLE_S`` to do so: an answer that was recorded in time is then there
+to be read.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ BATCH = 2000
 """Entries read at a time."""
 SETTLE_S = 1.0
 """How long the ledger may take to commit what it has dated."""
+AWAY_S = 5.0
+"""A notary that gave no sign of life for longer was away."""
+CATCH_UP_S = 10.0
+"""How long one that was away has to read what was sent to it meanwhile."""
 MAX_SAID = 1000
 """Statements of one round: after a long absence there may be many."""
 AGAIN_S = 15.0
@@ -67,6 +72,7 @@ class Clerk:
         self._sent: dict[bytes, float] = {}
         self._refused: set[bytes] = set()
         self._taken: set[bytes] = set()
+        self._pulse = Pulse()
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -98,7 +104,9 @@ class Clerk:
         faults.at("clerk.read")
         await self._check_sent(connection)
         most = MAX_SAID + len(self._sent) + len(self._refused)
-        owing = self._book.owed(settled(now_us, head["time_us"]), most)
+        alive_s, caught_up = self._pulse.hear(head["alive_s"], time.monotonic())
+        ledger_us = head["time_us"] if caught_up else 0
+        owing = self._book.owed(settled(now_us, ledger_us, int(alive_s * 1_000_000) + ahead_us()), most)
         await self._look_for_taken(connection, list(islice(self._fresh(owing, now_us), MAX_SAID)), now_us)
         fresh = islice(self._fresh(owing, now_us), MAX_SAID)
         wanted = [say(self._voice, owed, now_us, self._taken) for owed in fresh]
@@ -188,9 +196,38 @@ def check_clock(now_us: int, database_s: float) -> None:
         )
 
 
-def settled(now_us: int, ledger_us: int) -> int:
-    """Up to which instant all is known that was recorded by then: the ledger's own, or a little ago."""
-    return min(now_us, max(ledger_us, now_us - int(SETTLE_S * 1_000_000)))
+class Pulse:
+    """When a notary last lived. One that comes back has a while to read the answers that waited for it."""
+
+    def __init__(self) -> None:
+        self._heard_s = self._trusted_s = 0.0
+        self._until_s = 0.0
+
+    def hear(self, alive_s: float, now_s: float) -> tuple[float, bool]:
+        """When it lived and had read what there was, and whether that is so now.
+
+        Args:
+            alive_s: its newest sign of life, by the database's clock.
+            now_s: the time by a clock that nobody sets.
+        """
+        if self._heard_s and alive_s - self._heard_s > AWAY_S:
+            self._until_s = now_s + CATCH_UP_S
+        self._heard_s = alive_s
+        caught_up = now_s >= self._until_s
+        if caught_up:
+            self._trusted_s = alive_s
+        return self._trusted_s, caught_up
+
+
+def settled(now_us: int, ledger_us: int, alive_us: int) -> int:
+    """Up to which instant all is known that was recorded by then: the ledger's own, or a little ago.
+
+    Args:
+        now_us: the time.
+        ledger_us: the time of the newest entry.
+        alive_us: when the notary last lived: while it is away nobody's answer can be recorded, and nobody is late.
+    """
+    return min(now_us, max(ledger_us, min(alive_us, now_us - int(SETTLE_S * 1_000_000))))
 
 
 class Outbox:

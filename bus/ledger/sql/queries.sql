@@ -158,8 +158,10 @@ INSERT INTO ledger.cosignature (size, witness, line) VALUES ($1, $2, $3) ON CONF
 SELECT size, note FROM ledger.checkpoint ORDER BY size DESC LIMIT 1;
 
 -- clerk_head --
--- How far the ledger has come, in entries and in its own time; and the database's clock.
-SELECT size, time_us, extract(epoch FROM clock_timestamp())::float8 AS now_s FROM ledger.head;
+-- How far the ledger has come, in entries and in its own time; the database's clock, and when the notary last lived.
+SELECT size, time_us, extract(epoch FROM clock_timestamp())::float8 AS now_s,
+       extract(epoch FROM heartbeat)::float8 AS alive_s
+FROM ledger.head;
 
 -- clerk_entries --
 -- Accepted entries in a range, in order, of types that tell facts, and of types that can be owed something where they

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bus.errors import Unavailable, UsageError
 from bus.events.clock import format_us
 from bus.events.ids import dashed
-from bus.hub.clerk import check_clock, settled
+from bus.hub.clerk import CATCH_UP_S, Pulse, check_clock, settled
 from bus.hub.config import ClerkConfig
 from bus.hub.statements import dated, say, statement_id
 from bus.trust.adoptions import adoption
@@ -461,9 +461,27 @@ def test_an_acknowledgement_by_agreement_is_owed_by_whom_it_is_addressed_to(hall
 def test_it_waits_for_what_the_ledger_has_dated_and_not_committed() -> None:
     """Up to the ledger's own time all is known; beyond it, what is a second old; never what is ahead of the clock."""
     second = 1_000_000
-    assert settled(100 * second, 99_500_000) == 99_500_000
-    assert settled(100 * second, 7 * second) == 99 * second
-    assert settled(100 * second, 101 * second) == 100 * second
+    assert settled(100 * second, 99_500_000, 100 * second) == 99_500_000
+    assert settled(100 * second, 7 * second, 100 * second) == 99 * second
+    assert settled(100 * second, 101 * second, 100 * second) == 100 * second
+
+
+def test_it_says_nothing_of_the_time_in_which_no_notary_lived() -> None:
+    """What fell due while no answer could be recorded waits until one can."""
+    second = 1_000_000
+    assert settled(100 * second, 7 * second, 40 * second) == 40 * second
+    assert settled(100 * second, 60 * second, 40 * second) == 60 * second
+
+
+def test_a_notary_that_was_away_has_time_to_read_what_waited() -> None:
+    """Its pulse counts at once as long as it beats; after a gap only when it has had time to catch up."""
+    pulse = Pulse()
+    assert pulse.hear(1000.0, 50.0) == (1000.0, True)
+    assert pulse.hear(1001.0, 51.0) == (1001.0, True)
+    assert pulse.hear(1001.0, 71.0) == (1001.0, True)
+    assert pulse.hear(1021.5, 71.5) == (1001.0, False)
+    assert pulse.hear(1026.0, 71.4 + CATCH_UP_S) == (1001.0, False)
+    assert pulse.hear(1030.5, 71.5 + CATCH_UP_S) == (1030.5, True)
 
 
 @pytest.mark.parametrize("off_s", [-3600, -5.1, 5.1, 3600])
