@@ -38,6 +38,7 @@ class Bookmark:
         self._reader, self._group = reader, group
         self._journal, self._thread = journal, thread
         self._written: list[int] = []
+        self._is_kept = False
         self._progress = Progress(Mark(0, None))
         self._warned = False
 
@@ -58,7 +59,8 @@ class Bookmark:
         if self._group is not None and kept is not None:
             ahead = self._journal.done_ahead(self._group[0], self._lane)
         self._progress = Progress(Mark(start, seq), ahead)
-        return -1 if kept is None and start == 0 else seq
+        self._is_kept = kept is not None
+        return -1 if seq is None and start == 0 else seq
 
     def hand_out(self, offset: int, seq: int | None) -> bool:
         """Note a delivery; False if it was handled before a restart."""
@@ -82,9 +84,13 @@ class Bookmark:
             return
         name, reader = self._group
         mark, ahead = self._progress.uncommitted(), self._progress.ahead()
+        if ahead and not self._is_kept:
+            # What was handled ahead counts only beside a kept place: without one it may be of another hub.
+            mark = self._progress.mark
         if mark is not None:
             await reader.commit({self._topic: (mark.offset, "" if mark.seq is None else str(mark.seq))})
             self._progress.committed(mark)
+            self._is_kept = True
         if ahead == self._written:
             return
         below = self._progress.mark.seq

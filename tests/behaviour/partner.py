@@ -208,6 +208,20 @@ class PartnerBehaviour:
         async with place.subscriber(place.receiver, follow=False) as subscriber:
             assert [delivery async for delivery in subscriber] == []
 
+    async def test_the_very_first_may_stay_undone(self, place: Place) -> None:
+        """What is done behind a first event that is not done does not come again, though nothing moved the mark."""
+        outcomes = await self.publish_all(place, self.numbered(place, 3))
+        ids = sorted(outcome.event_id for outcome in outcomes)
+        async with place.subscriber(place.receiver) as subscriber:
+            await hear(subscriber, ids, done=ids[1:])
+        async with place.subscriber(place.receiver, follow=False) as subscriber:
+            heard = [delivery async for delivery in subscriber]
+            assert [delivery.event_id for delivery in heard] == ids[:1]
+            assert [delivery.missing for delivery in heard] == [0]
+            await heard[0].done()
+        async with place.subscriber(place.receiver, follow=False) as subscriber:
+            assert [delivery async for delivery in subscriber] == []
+
     async def test_from_the_start_commits_nothing(self, place: Place) -> None:
         """Reading all again hands out all, to its end, and leaves the group where it was."""
         [outcome] = await self.publish_all(place, self.numbered(place, 1))

@@ -136,9 +136,9 @@ def test_every_step_is_in_the_table() -> None:
     assert len(ALL) > 2 * len(accepted)
 
 
-async def test_every_step_is_answered_as_the_table_says(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_every_step_is_answered_as_the_table_says(trial: Sandbox, tmp_path: Path) -> None:
     """Each case is told from its beginning: what comes before is accepted, the step itself is answered as expected."""
-    speakers = Speakers(sandbox, tmp_path)
+    speakers = Speakers(trial, tmp_path)
     wrong: list[str] = []
     for wave in waves(ALL):
         outcomes = await speakers.say(wave)
@@ -152,9 +152,9 @@ async def test_every_step_is_answered_as_the_table_says(sandbox: Sandbox, tmp_pa
 
 @pytest.mark.deep
 @pytest.mark.parametrize("case", TYPED, ids=[f"{one}-{'no' if one.reasons else 'yes'}" for one in TYPED])
-async def test_the_command_line_says_the_same(sandbox: Sandbox, case: Case) -> None:
+async def test_the_command_line_says_the_same(trial: Sandbox, case: Case) -> None:
     """`bus schema example … | bus publish -` of each case, about what the organisation fetched before."""
-    shell, about, started = Shell(sandbox), "", ""
+    shell, about, started = Shell(trial), "", ""
     for move in (*case.before, case.move):
         if about:
             await shell("consume", "--as", move.org, "--ack", "fetched")
