@@ -217,7 +217,8 @@ class _Ledger:
             sentence = f"An accepted id names entry {row['index']}, which does not accept it"
             fail("accepted-id", row["index"], sentence, "accepted_id")
         offsets = {row["topic"]: row["next_offset"] for row in await self._fetch("intake")}
-        for topic, due in sorted(self.course.offsets.items()):
+        strays = {topic: 0 for topic in offsets.keys() - self.course.offsets.keys() if not self.start}
+        for topic, due in sorted((strays | self.course.offsets).items()):
             if offsets.get(topic) != due:
                 fail(
                     "offsets", None, f"The intake of {topic} stands at {offsets.get(topic)}, and {due} is due", "intake"
@@ -227,6 +228,9 @@ class _Ledger:
             if numbers.get((org, lane)) != seq:
                 sentence = f"The last number of {org} ({lane}) is said to be {numbers.get((org, lane))}, and is {seq}"
                 fail("numbers", None, sentence, "recipient")
+        for org, lane in sorted(numbers.keys() - self.course.seqs.keys() if not self.start else ()):
+            sentence = f"The last number of {org} ({lane}) is said to be {numbers[org, lane]}, and is None"
+            fail("numbers", None, sentence, "recipient")
 
     async def _signed(self) -> None:
         """The checkpoints and cosignatures that Postgres keeps."""

@@ -33,6 +33,8 @@ UNION ALL SELECT 'flush', min(last_index) FROM ledger.flush WHERE last_index >= 
 UNION ALL SELECT 'delivery', min(last_index) FROM ledger.delivery WHERE last_index >= $1
 UNION ALL SELECT 'step', min(index) FROM ledger.step WHERE index >= $1
 UNION ALL SELECT 'reach', min(index) FROM ledger.reach WHERE index >= $1
+UNION ALL SELECT 'record', min(index) FROM ledger.record WHERE index < 0
+UNION ALL SELECT 'content', min(index) FROM ledger.content WHERE index < 0
 UNION ALL SELECT 'subtree', min(n) * 256 FROM ledger.subtree WHERE n >= $1 / 256;
 
 -- strayed_ids --

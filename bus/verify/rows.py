@@ -152,7 +152,7 @@ def _content(row: Row, leaf: Leaf) -> None:
         if part is None or sha256(part).digest() != digest:
             what = "body" if name == "body" else "sealed part"
             fail(f"{name}-changed", index, f"Entry {index}: its {what} was changed", "content")
-    if row["raw"] is not None:
+    if row["raw"] is not None or row["raw_headers"] is not None:
         fail("content-strays", index, f"Entry {index} was accepted, and content is kept as if refused", "content")
 
 

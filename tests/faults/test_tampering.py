@@ -404,6 +404,16 @@ async def test_a_row_beyond_the_head_is_named(case: Case) -> None:
         "INSERT INTO ledger.content (index, raw) VALUES ({size} + 5, '\\x00')",
     )
     assert (fault.check, fault.index) == ("beyond-head", case.size + 5)
+    fault = await tampered(case, "INSERT INTO ledger.content (index, raw) VALUES (-5, '\\x00')")
+    assert (fault.check, fault.index) == ("beyond-head", -5)
+
+
+async def test_an_outbox_or_recipient_that_no_entry_names_is_named(case: Case) -> None:
+    """A number planted for who has none yet would leave out what comes first."""
+    fault = await tampered(case, "INSERT INTO ledger.intake (topic, next_offset) VALUES ('out.newcomer', 9)")
+    assert (fault.check, fault.sentence) == ("offsets", "The intake of out.newcomer stands at 9, and 0 is due")
+    fault = await tampered(case, "INSERT INTO ledger.recipient (org, lane, seq) VALUES ('newcomer', 'bulk', 9)")
+    assert fault.check == "numbers"
 
 
 async def test_a_ledger_rolled_back_with_its_head_is_named(case: Case) -> None:
