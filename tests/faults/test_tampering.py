@@ -411,7 +411,7 @@ async def test_a_row_beyond_the_head_is_named(case: Case) -> None:
 async def test_an_outbox_or_recipient_that_no_entry_names_is_named(case: Case) -> None:
     """A number planted for who has none yet would leave out what comes first."""
     fault = await tampered(case, "INSERT INTO ledger.intake (topic, next_offset) VALUES ('out.newcomer', 9)")
-    assert (fault.check, fault.sentence) == ("offsets", "The intake of out.newcomer stands at 9, and 0 is due")
+    assert (fault.check, fault.sentence) == ("offsets", "The intake of out.newcomer stands at 9, and 0 is due.")
     fault = await tampered(case, "INSERT INTO ledger.recipient (org, lane, seq) VALUES ('newcomer', 'bulk', 9)")
     assert fault.check == "numbers"
 
