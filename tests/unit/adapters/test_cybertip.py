@@ -296,7 +296,14 @@ def test_damaged_reports_are_refused_or_read_as_what_they_say(desk, name: str, s
 
 
 @pytest.mark.parametrize(
-    "name", ["filedetails-minimal.xml", "filedetails-maximal-a.xml", "filedetails-batched-meme.xml"]
+    "name",
+    [
+        "filedetails-minimal.xml",
+        "filedetails-maximal-a.xml",
+        "filedetails-maximal-b.xml",
+        "filedetails-maximal-c.xml",
+        "filedetails-batched-meme.xml",
+    ],
 )
 def test_damaged_files_are_refused_or_read_as_what_they_say(desk, tmp_path: Path, name: str):
     """Two hundred damaged copies of each fileDetails, beside a report that is whole."""
