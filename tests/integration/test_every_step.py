@@ -52,9 +52,7 @@ def make(move: Move, about: Handle | None) -> tuple[dict[str, Any], Handle]:
     header = event["header"]
     for key in ("about", "thread", "lane", "supersedes", "case"):
         header.pop(key, None)
-    if "addressee" in header:
-        header["addressee"] = ADDRESSEE
-    state_viewed(event)
+    agree(event)
     event_id = parse_uuid(header["event_id"])
     if about is None:
         return event, Handle(event_id, event_id, lane_of(header["priority"]))
@@ -62,16 +60,18 @@ def make(move: Move, about: Handle | None) -> tuple[dict[str, Any], Handle]:
     return event, Handle(event_id, about.thread, about.lane)
 
 
-def state_viewed(event: dict[str, Any]) -> None:
-    """Who viewed the file is copied along a way, or left out; an example says something of its own."""
+def agree(event: dict[str, Any]) -> None:
+    """Along one way all name one addressee, and say the same of who viewed the file; each example has its own."""
+    if "addressee" in event["header"]:
+        event["header"]["addressee"] = ADDRESSEE
     if isinstance(event["body"].get("viewed"), dict):
         event["body"]["viewed"] = VIEWED
 
 
 def as_stated(text: str) -> str:
-    """An example as it was printed, with what was viewed as the others say it."""
+    """An example as it was printed, agreeing with the others of its way."""
     event = json.loads(text)
-    state_viewed(event)
+    agree(event)
     return json.dumps(event)
 
 
