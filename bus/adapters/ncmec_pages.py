@@ -19,15 +19,11 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, BinaryIO
-from xml.sax import SAXException, SAXParseException
-from xml.sax.handler import ContentHandler, feature_namespaces
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.expatreader import DefusedExpatParser
 from msgspec import Struct
 
+from bus.adapters import safe_sax
 from bus.adapters.values import micros
-from bus.errors import InvalidFile
 
 NAMESPACE = "https://hashsharing.ncmec.org/hashsharing/v2"
 
@@ -36,7 +32,6 @@ MAX_DEPTH = 32
 MAX_TEXT = 4096
 MAX_TOKEN = 1 << 20
 MAX_FINGERPRINTS = 64
-_CHUNK = 64 << 10
 
 _GROUPS = {"images": "image", "videos": "video"}
 _ENTRIES = {"image": False, "video": False, "deletedImage": True, "deletedVideo": True}
@@ -79,49 +74,18 @@ def read_page(stream: BinaryIO, name: str) -> Iterator[Entry]:
         InvalidFile: the page is not well-formed, not a page of entries, or beyond a bound.
     """
     handler = _Page(name)
-    parser: Any = DefusedExpatParser(forbid_dtd=True, forbid_entities=True, forbid_external=True)
-    parser.setFeature(feature_namespaces, True)
-    parser.setContentHandler(handler)
-    handler.setDocumentLocator(parser)
-    total = 0
-    while chunk := stream.read(_CHUNK):
-        total += len(chunk)
-        if total > MAX_BYTES:
-            raise handler.wrong(f"the file is larger than {MAX_BYTES >> 20} MiB")
-        handler.silent += len(chunk)
-        _parse(handler, parser.feed, chunk)
+    for _ in safe_sax.parse(stream, handler, most=MAX_BYTES):
         if handler.silent > MAX_TOKEN:
             raise handler.wrong(f"a piece of markup is longer than {MAX_TOKEN >> 20} MiB")
         yield from handler.take()
-    if not total:
-        raise InvalidFile(name, "line 1", "the file is empty")
-    _parse(handler, parser.close)
-    yield from handler.take()
 
 
-def _parse(handler: _Page, step: Any, *args: Any) -> None:
-    """One step of the parser, its errors as ours, with the line."""
-    try:
-        step(*args)
-    except SAXParseException as error:
-        line, column = error.getLineNumber() or 1, error.getColumnNumber() or 0
-        rule = f"not well-formed XML: {error.getMessage()}"
-        raise InvalidFile(handler.name, f"line {line}, column {column + 1}", rule) from None
-    except DefusedXmlException as error:
-        rule = f"document types and entities are not allowed ({type(error).__name__})"
-        raise handler.wrong(rule) from None
-    except (SAXException, ValueError, LookupError) as error:
-        raise handler.wrong(f"not XML that can be read ({type(error).__name__})") from None
-
-
-class _Page(ContentHandler):
+class _Page(safe_sax.Handler):
     """Takes the parser's events and puts entries together."""
 
     def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
+        super().__init__(name)
         self.silent = 0
-        self._locator: Any = None
         self._path: list[str] = []
         self._done: deque[Entry] = deque()
         self._text: list[str] | None = None
@@ -141,19 +105,11 @@ class _Page(ContentHandler):
         while self._done:
             yield self._done.popleft()
 
-    def wrong(self, rule: str, line: int | None = None) -> InvalidFile:
-        """An error at the line that is being read."""
-        at = line if line is not None else self._now()
-        return InvalidFile(self.name, f"line {at}", rule)
-
-    def _now(self) -> int:
-        return (self._locator.getLineNumber() if self._locator is not None else None) or 1
+    def received(self, size: int) -> None:
+        """So many bytes more without an event, as yet."""
+        self.silent += size
 
     # -- the parser's events -----------------------------------------------------------------------
-
-    def setDocumentLocator(self, locator: Any) -> None:  # noqa: N802 - SAX's name
-        """Keep what tells the line."""
-        self._locator = locator
 
     def startElementNS(self, name: tuple[str | None, str], qname: str | None, attrs: Any) -> None:  # noqa: N802, ARG002
         """An element begins."""
@@ -167,7 +123,7 @@ class _Page(ContentHandler):
         self._path.append(tag if space == NAMESPACE else "")
         if depth == 2 and self._in_group() and self._path[2] in _ENTRIES:
             self._clear()
-            self._line = self._now()
+            self._line = self.line()
         elif self._in_entry():
             self._begin_field(tag, attrs)
 
@@ -228,7 +184,7 @@ class _Page(ContentHandler):
             self._text = None
 
     def _start_text(self) -> None:
-        self._text, self._length, self._tag_line = [], 0, self._now()
+        self._text, self._length, self._tag_line = [], 0, self.line()
 
     def _end_field(self) -> None:
         depth, field = len(self._path), self._path[3]

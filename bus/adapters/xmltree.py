@@ -9,12 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
-from xml.sax import SAXException, SAXParseException
-from xml.sax.handler import ContentHandler, feature_namespaces
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.expatreader import DefusedExpatParser
-
+from bus.adapters import safe_sax
 from bus.errors import InvalidFile
 
 MAX_BYTES = 4 << 20
@@ -22,7 +18,6 @@ MAX_DEPTH = 32
 MAX_ELEMENTS = 20_000
 MAX_TEXT = 64 << 10
 MAX_ATTRIBUTES = 16
-_CHUNK = 64 << 10
 _SPACE = " \t\n\r"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
@@ -54,57 +49,21 @@ def read_tree(stream: BinaryIO, name: str) -> Node:
         InvalidFile: it is not well-formed, or beyond a bound.
     """
     handler = _Tree(name)
-    parser: Any = DefusedExpatParser(forbid_dtd=True, forbid_entities=True, forbid_external=True)
-    parser.setFeature(feature_namespaces, True)
-    parser.setContentHandler(handler)
-    handler.setDocumentLocator(parser)
-    total = 0
-    while chunk := stream.read(_CHUNK):
-        total += len(chunk)
-        if total > MAX_BYTES:
-            raise handler.wrong(f"the file is larger than {MAX_BYTES >> 20} MiB")
-        _step(handler, parser.feed, chunk)
-    if not total:
-        raise InvalidFile(name, "line 1", "the file is empty")
-    _step(handler, parser.close)
+    for _ in safe_sax.parse(stream, handler, most=MAX_BYTES):
+        pass
     if handler.root is None:  # pragma: no cover - expat has said so before
         raise InvalidFile(name, "line 1", "there is no element")
     return handler.root
 
 
-def _step(handler: _Tree, step: Any, *args: Any) -> None:
-    """One step of the parser, its errors as ours, with the line."""
-    try:
-        step(*args)
-    except SAXParseException as error:
-        line, column = error.getLineNumber() or 1, error.getColumnNumber() or 0
-        rule = f"not well-formed XML: {error.getMessage()}"
-        raise InvalidFile(handler.file, f"line {line}, column {column + 1}", rule) from None
-    except DefusedXmlException as error:
-        raise handler.wrong(f"document types and entities are not allowed ({type(error).__name__})") from None
-    except (SAXException, ValueError, LookupError) as error:
-        raise handler.wrong(f"not XML that can be read ({type(error).__name__})") from None
-
-
-class _Tree(ContentHandler):
+class _Tree(safe_sax.Handler):
     """Takes the parser's events and puts the tree together."""
 
     def __init__(self, file: str) -> None:
-        super().__init__()
-        self.file = file
+        super().__init__(file)
         self.root: Node | None = None
         self._open: list[Node] = []
         self._count = 0
-        self._locator: Any = None
-
-    def wrong(self, rule: str, line: int | None = None) -> InvalidFile:
-        """An error at the line that is being read."""
-        now = (self._locator.getLineNumber() if self._locator is not None else None) or 1
-        return InvalidFile(self.file, f"line {line or now}", rule)
-
-    def setDocumentLocator(self, locator: Any) -> None:  # noqa: N802 - SAX's name
-        """Keep what tells the line."""
-        self._locator = locator
 
     def startElementNS(self, name: tuple[str | None, str], qname: str | None, attrs: Any) -> None:  # noqa: N802, ARG002
         """An element begins."""
@@ -118,7 +77,7 @@ class _Tree(ContentHandler):
             raise self.wrong(f"there are more than {MAX_ELEMENTS} elements")
         if not _NAME.fullmatch(tag):
             raise self.wrong("an element has no plain name")
-        node = Node(tag, self._attributes(attrs), self._locator.getLineNumber() or 1)
+        node = Node(tag, self._attributes(attrs), self.line())
         if self._open:
             self._open[-1].children.append(node)
         self.root = self.root or node
