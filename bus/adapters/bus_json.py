@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
 from bus.adapters.drafts import Context, Draft, Input, ItemKey
+from bus.adapters.strict_json import RefusedError, no_constant, unique
 from bus.errors import InvalidFile
 from bus.events.ids import dashed
 
@@ -31,10 +32,6 @@ _CHUNK = 64 << 10
 _SPACE = " \t\r\n"
 _LONGEST_TOKEN = 16
 """No literal or escape of JSON is longer; longer strings are told apart by their message."""
-
-
-class _RefusedError(ValueError):
-    """JSON that we do not take, and why."""
 
 
 def drafts(inputs: Sequence[Input], context: Context) -> Iterator[Draft]:
@@ -105,7 +102,7 @@ class _Text:
     def __init__(self, stream: BinaryIO, name: str, most: int) -> None:
         self._stream, self._name, self._most = stream, name, most
         self._decode = codecs.getincrementaldecoder("utf-8-sig")()
-        self._json = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+        self._json = json.JSONDecoder(object_pairs_hook=unique, parse_constant=no_constant)
         self._buffer = ""
         self._at = 0
         self._ended = False
@@ -161,7 +158,7 @@ class _Text:
         while True:
             try:
                 value, end = self._json.raw_decode(self._buffer, self._at)
-            except _RefusedError as error:
+            except RefusedError as error:
                 raise self.wrong(str(error)) from None
             except RecursionError:
                 raise self.wrong("nested too deeply") from None
@@ -183,14 +180,3 @@ class _Text:
     def _bound(self, end: int) -> None:
         if end - self._at > self._most:
             raise self.wrong(f"an event is longer than {self._most >> 10} KiB")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _RefusedError("a key stands twice in one object")
-    return found
-
-
-def _no_constant(_name: str) -> Any:
-    raise _RefusedError("NaN and Infinity are not JSON")

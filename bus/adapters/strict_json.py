@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from bus.errors import InvalidFile
 
 
-class _RefusedError(ValueError):
+class RefusedError(ValueError):
     """JSON that we do not take, and why."""
 
 
@@ -34,8 +34,8 @@ def load(stream: BinaryIO, name: str, *, most: int) -> Any:
     if not text.strip():
         raise InvalidFile(name, "line 1", "the file is empty")
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except _RefusedError as error:
+        return json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
+    except RefusedError as error:
         raise InvalidFile(name, "the whole file", str(error)) from None
     except RecursionError:
         raise InvalidFile(name, "the whole file", "nested too deeply") from None
@@ -45,12 +45,22 @@ def load(stream: BinaryIO, name: str, *, most: int) -> Any:
         raise InvalidFile(name, "the whole file", "a number is too long") from None
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, for ``object_pairs_hook``.
+
+    Raises:
+        RefusedError: a key is repeated, and two programs may take different ones.
+    """
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise _RefusedError("a key stands twice in one object")
+        raise RefusedError("a key stands twice in one object")
     return found
 
 
-def _no_constant(_name: str) -> Any:
-    raise _RefusedError("NaN and Infinity are not JSON")
+def no_constant(_name: str) -> Any:
+    """For ``parse_constant``: the words that Python takes and JSON does not have.
+
+    Raises:
+        RefusedError: always.
+    """
+    raise RefusedError("NaN and Infinity are not JSON")
