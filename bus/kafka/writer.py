@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -106,20 +106,8 @@ class Writer:
         producer = self._producer or await self._open()
         if self._transactional_id is None:
             return await self._checked(records)
-        try:
-            await producer.begin_transaction()
-            sent = await self._checked(records)
-            await producer.commit_transaction()
-        except ProducerFenced as error:
-            await self.close()
-            raise Fenced(f"{self._transactional_id} was taken over by another process") from error
-        except KafkaError as error:
-            await self._discard()
-            raise Unavailable(f"a Kafka transaction of {self._client_id} failed: {type(error).__name__}") from error
-        except BaseException:
-            await self._discard()
-            raise
-        return sent
+        async with self._transaction(producer, commit=True):
+            return await self._checked(records)
 
     async def attempt(self, records: Sequence[Outgoing]) -> None:
         """Write all records in a transaction and abort it: whether they would be taken. No reader sees them.
@@ -130,10 +118,16 @@ class Writer:
         if not records:
             return
         producer = self._producer or await self._open()
+        async with self._transaction(producer, commit=False):
+            await self._checked(records)
+
+    @contextlib.asynccontextmanager
+    async def _transaction(self, producer: Any, *, commit: bool) -> AsyncGenerator[None]:
+        """A transaction around what is written within. Whatever fails, it is aborted and the producer thrown away."""
         try:
             await producer.begin_transaction()
-            await self._checked(records)
-            await producer.abort_transaction()
+            yield
+            await (producer.commit_transaction() if commit else producer.abort_transaction())
         except ProducerFenced as error:
             await self.close()
             raise Fenced(f"{self._transactional_id} was taken over by another process") from error
