@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import sys
@@ -54,19 +55,24 @@ def events(sandbox: Sandbox) -> list[dict[str, Any]]:
     return made
 
 
-async def run(profile: str, home: Path, source: Path, *, kill_after_s: float | None) -> Counter[str]:
-    """Publish the file in a process of its own, killed after a while; what it printed before."""
+async def run(profile: str, home: Path, source: Path, *, kill_after: tuple[int, float] | None) -> Counter[str]:
+    """Publish the file in a process of its own, killed so many outcomes and seconds in; what it printed before."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SCRIPT, profile, str(home), str(source), stdout=asyncio.subprocess.PIPE
     )
     assert child.stdout is not None
     assert await child.stdout.readline() == b"ready\n"
-    if kill_after_s is not None:
-        await asyncio.sleep(kill_after_s)
-        child.kill()
-    out, _ = await child.communicate()
-    assert kill_after_s is not None or child.returncode == 0
-    return Counter(out.decode().split())
+    said: list[bytes] = []
+    if kill_after is not None:
+        outcomes, wait_s = kill_after
+        for _ in range(outcomes):
+            said.append(await child.stdout.readline())
+        await asyncio.sleep(wait_s)
+        with contextlib.suppress(ProcessLookupError):  # it may have said its last word, and ended
+            child.kill()
+    rest, _ = await child.communicate()
+    assert kill_after is not None or child.returncode == 0
+    return Counter(b"".join([*said, rest]).decode().split())
 
 
 async def test_a_killed_publisher_loses_and_doubles_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -76,9 +82,10 @@ async def test_a_killed_publisher_loses_and_doubles_nothing(sandbox: Sandbox, tm
     said = events(sandbox)
     source = tmp_path / "events.ndjson"
     source.write_text("".join(json.dumps(event) + "\n" for event in said))
-    for _ in range(KILLS):
-        await run(profile, tmp_path, source, kill_after_s=rng.uniform(0.0, 0.8))
-    last = await run(profile, tmp_path, source, kill_after_s=None)
+    for number in range(KILLS):
+        before = await run(profile, tmp_path, source, kill_after=(number * COUNT // 10, rng.uniform(0.0, 0.1)))
+        assert before.total() >= number * COUNT // 10
+    last = await run(profile, tmp_path, source, kill_after=None)
     assert set(last) <= {"accepted", "repeated"}
     assert last.total() == COUNT
     ids = [parse_uuid(event["header"]["event_id"]) for event in said]
