@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from bus.errors import CheckFailed, Malformed, StartRefused, UsageError
@@ -105,8 +107,9 @@ def last_signed(folder: Path) -> Checkpoint | None:
     try:
         noted = Checkpoint.decode(path.read_bytes())
     except FileNotFoundError:
-        if paths := _kept(folder):
-            raise StartRefused(f"{path} is gone, but a checkpoint of {paths[0].name} entries was signed") from None
+        newest = next(kept_files(folder), None)
+        if newest is not None:
+            raise StartRefused(f"{path} is gone, but a checkpoint of {newest.name} entries was signed") from None
         return None
     except Malformed as error:
         raise StartRefused(f"{path} is unreadable") from error
@@ -125,7 +128,7 @@ def newest_kept(folder: Path) -> Checkpoint | None:
         UsageError: a file is no verifier key.
     """
     keys = known_keys(folder)
-    for path in _kept(folder):
+    for path in kept_files(folder):
         try:
             note = Note.decode(path.read_bytes())
             if note.verified(keys):
@@ -135,7 +138,13 @@ def newest_kept(folder: Path) -> Checkpoint | None:
     return None
 
 
-def _kept(folder: Path) -> list[Path]:
-    """The files of kept checkpoints, by their names the newest first."""
-    paths = [path for path in (folder / "checkpoints").glob("[0-9]*") if path.name.isdecimal()]
-    return sorted(paths, key=lambda path: int(path.name), reverse=True)
+def kept_files(folder: Path) -> Iterator[Path]:
+    """The files of the checkpoints that a publisher's folder keeps, by their names the newest first."""
+    checkpoints = folder / "checkpoints"
+    try:
+        names = os.listdir(checkpoints)  # noqa: PTH208 - there may be millions
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    sizes = (name for name in names if name.isascii() and name.isdecimal())
+    for name in sorted(sizes, key=int, reverse=True):
+        yield checkpoints / name

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain, islice
 from typing import Any, Final
 
 import aiohttp
@@ -20,7 +21,7 @@ from msgspec import Struct
 
 from bus.errors import BusError, Malformed, StartRefused, WitnessConflict, WitnessRefused
 from bus.hub.config import PublisherConfig
-from bus.hub.logkey import load_policy
+from bus.hub.logkey import kept_files, load_policy
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.note import Note
 from bus.tlog.policy import Witness
@@ -68,9 +69,8 @@ async def _ask(session: aiohttp.ClientSession, witness: Witness, note: bytes, si
 def any_note(config: PublisherConfig, kept: bytes | None = None) -> bytes | None:
     """A checkpoint of this log to ask with: the newest in the publisher's folder, else the one the database kept."""
     folder = config.folder
-    checkpoints = [path for path in (folder / "checkpoints").glob("[0-9]*") if path.name.isdecimal()]
-    newest = sorted(checkpoints, key=lambda path: int(path.name))[-1:]
-    for path in (folder / "log" / "checkpoint.unwitnessed", folder / "log" / "checkpoint", *newest):
+    served = (folder / "log" / name for name in ("checkpoint.unwitnessed", "checkpoint"))
+    for path in chain(served, islice(kept_files(folder), 1)):
         data = path.read_bytes() if path.is_file() else None
         if data is not None and _is_note(data):
             return data

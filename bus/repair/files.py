@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bus.errors import LedgerError
+from bus.hub.logkey import kept_files
 from bus.hub.tilefiles import RightEdge, write_durable, write_files
 from bus.ledger.store import Store
 from bus.tlog.bundle import new_bundles
@@ -70,6 +71,5 @@ def _read(path: Path) -> bytes | None:
 
 def newest_of(folder: Path) -> Sequence[Path]:
     """The checkpoints that are served, and those that are kept, the newest first."""
-    kept = [path for path in (folder / "checkpoints").glob("[0-9]*") if path.name.isdecimal()]
     served = [folder / "log" / name for name in ("checkpoint.unwitnessed", "checkpoint")]
-    return [*sorted(kept, key=lambda path: int(path.name), reverse=True), *served]
+    return [*kept_files(folder), *served]

@@ -5,25 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from bus.errors import CheckFailed, Malformed
+from bus.hub.logkey import kept_files
 from bus.ledger.sql import QUERIES
 from bus.ledger.store import connect
-from bus.repair.files import newest_of
 from bus.repair.scene import Scene
 from bus.tlog.note import Note
 
 
-async def keep_checkpoints(scene: Scene) -> int:
-    """Give the database every checkpoint of the folder that it has not; of one size there is one.
-
-    Returns:
-        How many were looked at.
-    """
+async def keep_checkpoints(scene: Scene) -> None:
+    """Give the database every checkpoint of the folder that it has not; of one size there is one."""
     session: Any = await connect(scene.publisher.dsn, "repair")
     witnesses = {one.key: one.name for one in scene.policy.witnesses}
-    count = 0
     try:
-        for path in reversed(newest_of(scene.publisher.folder)):
-            if not path.name.isdecimal() or not path.is_file():
+        for path in reversed([*kept_files(scene.publisher.folder)]):
+            if not path.is_file():
                 continue
             try:
                 note = Note.decode(path.read_bytes())
@@ -39,7 +34,5 @@ async def keep_checkpoints(scene: Scene) -> int:
                 await session.execute(
                     QUERIES["save_cosignature"], judged.checkpoint.size, witnesses[key], line.encode()
                 )
-            count += 1
     finally:
         session.terminate()
-    return count
