@@ -16,8 +16,7 @@ from bus.hub.config import HubConfig
 from bus.hub.logkey import load_policy
 from bus.hub.rotation import publisher_of
 from bus.hub.tilefiles import write_files
-from bus.repair.files import newest_of
-from bus.repair.scene import Signed, claimed, newest_signed
+from bus.repair.scene import newest_note, newest_signed
 from bus.tlog.policy import Policy
 from bus.verify.continued import FOLDER
 
@@ -39,8 +38,8 @@ def continue_from(config: HubConfig, old: Path, reason: str, lost: str | None) -
     """
     folder, policy = publisher_of(config).folder, load_policy(old / "policy")
     origin = _old_origin(policy, config.origin, old)
-    signed, _ = newest_signed(old, policy, origin)
-    note = _newest_note(old, policy, origin)
+    note = newest_note(old, policy, origin)
+    signed, _ = newest_signed(old, note)
     if signed is None or note is None or note.note is None:
         raise CheckFailed(
             f"{old} has no checkpoint that {origin} has signed",
@@ -68,16 +67,6 @@ def _old_origin(policy: Policy, new: str, old: Path) -> str:
             hint="Witnesses would refuse it: a log never shrinks. Give the new log another origin.",
         )
     return origins.pop()
-
-
-def _newest_note(old: Path, policy: Policy, origin: str) -> Signed | None:
-    """The newest checkpoint with its signatures; of two of one size, the one that a quorum has cosigned."""
-    found = [claimed(path.read_bytes(), policy, origin, str(path)) for path in newest_of(old) if path.is_file()]
-    return max(
-        (one for one in found if one is not None),
-        key=lambda one: (one.checkpoint.size, len(one.note or b"")),
-        default=None,
-    )
 
 
 def _range(lost: str | None) -> tuple[int | None, int | None]:

@@ -6,12 +6,11 @@ are then compared with what lies there, byte for byte. What was wrong is kept as
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from bus.errors import LedgerError
-from bus.hub.logkey import kept_files
 from bus.hub.tilefiles import RightEdge, write_durable, write_files
 from bus.ledger.store import Store
 from bus.tlog.bundle import new_bundles
@@ -45,7 +44,7 @@ async def damaged(store: Store, folder: Path, roots: Mapping[int, bytes], *, men
         files = edge.grow(leaves) if leaves else {}
         if stop in roots and edge.frontier.root() != roots[stop]:
             raise LedgerError(f"the ledger's leaves do not lead to the root that was signed at {stop}")
-        wrong = {name: data for name, data in files.items() if name in needed and _read(folder / name) != data}
+        wrong = {name: data for name, data in files.items() if name in needed and read_file(folder / name) != data}
         found += wrong
         if mend is not None:
             _mend(folder, wrong, mend)
@@ -54,7 +53,7 @@ async def damaged(store: Store, folder: Path, roots: Mapping[int, bytes], *, men
 
 def _mend(folder: Path, files: Mapping[str, bytes], aside: Path) -> None:
     for name in files:
-        old = _read(folder / name)
+        old = read_file(folder / name)
         if old is not None:
             kept = aside / name
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -62,14 +61,9 @@ def _mend(folder: Path, files: Mapping[str, bytes], aside: Path) -> None:
     write_files(folder, files)
 
 
-def _read(path: Path) -> bytes | None:
+def read_file(path: Path) -> bytes | None:
+    """A file's bytes; None if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError:
         return None
-
-
-def newest_of(folder: Path) -> Sequence[Path]:
-    """The checkpoints that are served, and those that are kept, the newest first."""
-    served = [folder / "log" / name for name in ("checkpoint.unwitnessed", "checkpoint")]
-    return [*kept_files(folder), *served]

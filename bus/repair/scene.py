@@ -14,11 +14,11 @@ from msgspec import Struct
 
 from bus.errors import CheckFailed, Malformed, NotAllowed, StartRefused, UsageError
 from bus.hub.config import HubConfig, PublisherConfig
-from bus.hub.logkey import last_signed, load_policy
+from bus.hub.logkey import kept_files, last_signed, load_policy
 from bus.hub.witnessed import Held, any_note, ask_witnesses
 from bus.ledger.sql import QUERIES
 from bus.ledger.store import Head, Store, connect
-from bus.repair.files import newest_of
+from bus.repair.files import read_file
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.note import Note
 from bus.tlog.policy import Policy
@@ -76,7 +76,7 @@ async def opened(config: HubConfig) -> AsyncGenerator[Scene]:
     try:
         await _nobody_runs(config, store)
         head = await store.head()
-        signed, note_lost = newest_signed(publisher.folder, policy, config.origin)
+        signed, note_lost = newest_signed(publisher.folder, newest_note(publisher.folder, policy, config.origin))
         kept = await store.fetch("newest_checkpoint")
         note = any_note(publisher, kept[0]["note"] if kept else None)
         held = [] if note is None else await ask_witnesses(policy.witnesses, note)
@@ -84,7 +84,7 @@ async def opened(config: HubConfig) -> AsyncGenerator[Scene]:
         if stored is not None and (signed is None or signed.checkpoint.size < stored.checkpoint.size):
             signed = stored
         names = [publisher.folder / "log" / name for name in ("checkpoint", "checkpoint.unwitnessed")]
-        served = [claimed(_read(path), policy, config.origin, str(path)) for path in names]
+        served = [claimed(read_file(path), policy, config.origin, str(path)) for path in names]
         shown = [one for one in served if one is not None]
         yield Scene(config, publisher, policy, store, head, signed, note_lost, held, shown)
     finally:
@@ -107,10 +107,19 @@ async def _nobody_runs(config: HubConfig, store: Store) -> None:
             raise NotAllowed(f"{RUNNING}: {', '.join(found)}", hint=hint)
 
 
-def newest_signed(folder: Path, policy: Policy, origin: str) -> tuple[Signed | None, str]:
+def newest_note(folder: Path, policy: Policy, origin: str) -> Signed | None:
+    """The newest checkpoint of those kept and served; of two of one size, the one that a quorum has cosigned."""
+    served = (folder / "log" / name for name in ("checkpoint.unwitnessed", "checkpoint"))
+    found = [claimed(read_file(path), policy, origin, str(path)) for path in (*kept_files(folder), *served)]
+    return max(
+        (one for one in found if one is not None),
+        key=lambda one: (one.checkpoint.size, len(one.note or b"")),
+        default=None,
+    )
+
+
+def newest_signed(folder: Path, newest: Signed | None) -> tuple[Signed | None, str]:
     """The newest of what was noted before it was signed, and of what was signed; and what is wrong with the note."""
-    claims = [claimed(_read(path), policy, origin, str(path)) for path in newest_of(folder)]
-    newest = max((one for one in claims if one is not None), key=lambda one: one.checkpoint.size, default=None)
     try:
         noted = last_signed(folder)
     except StartRefused as error:
@@ -131,10 +140,3 @@ def claimed(data: bytes | None, policy: Policy, origin: str, where: str) -> Sign
         return None
     ours = found.log is not None and found.checkpoint.origin == origin
     return Signed(found.checkpoint, where, data) if ours else None
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
