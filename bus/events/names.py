@@ -67,6 +67,11 @@ def parse_topic(topic: str) -> tuple[str, str, str] | None:
     return kind, org, urgent or "bulk"
 
 
+def lane_of_topic(topic: str) -> str:
+    """The lane of any topic that has one."""
+    return "urgent" if topic.endswith(".urgent") else "bulk"
+
+
 def lane_of(priority: str) -> str:
     """The lane of an event that is about nothing."""
     return "urgent" if priority in URGENT_PRIORITIES else "bulk"

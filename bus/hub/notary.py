@@ -16,7 +16,7 @@ import structlog
 
 from bus.errors import HeadMoved, LedgerError, StartRefused, Unavailable
 from bus.events.clock import Clock
-from bus.events.names import HUB, LANES, out_topic
+from bus.events.names import HUB, LANES, lane_of_topic, out_topic
 from bus.hub import faults
 from bus.hub.clock import HubClock, ahead_us
 from bus.hub.config import HubConfig
@@ -162,7 +162,7 @@ class Notary:
 
     async def _read_lane(self, lane: str, intake: Mapping[str, int], started: asyncio.Event) -> None:
         """Read one lane's outboxes with a consumer of its own, and queue what was looked at."""
-        next_offsets = {topic: offset for topic, offset in intake.items() if _lane_of(topic) == lane}
+        next_offsets = {topic: offset for topic, offset in intake.items() if lane_of_topic(topic) == lane}
         async with Reader(
             self._config.kafka,
             f"hub-notary-{lane}",
@@ -384,10 +384,6 @@ class Notary:
         )
         if built.refused or built.gaps:
             log.warning("notary.refused", refused=built.refused, gaps=built.gaps, size=built.frontier.size)
-
-
-def _lane_of(topic: str) -> str:
-    return "urgent" if topic.endswith(".urgent") else "bulk"
 
 
 def _first(errors: BaseExceptionGroup[Any]) -> BaseException:

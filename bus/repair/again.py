@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from bus.errors import LedgerError
 from bus.events import registry
 from bus.events.codec import decode
-from bus.events.names import ce_headers
+from bus.events.names import ce_headers, lane_of_topic
 from bus.events.types import ReceiptItem
 from bus.hub.intake import SIGNATURE, Candidate, inspect
 from bus.hub.nonces import Nonces
@@ -136,7 +136,7 @@ class Again:
     def _candidate(self, told: Told, records: Mapping[tuple[str, int], Record]) -> Candidate | Gap | None:
         """What the notary had before it: a record, or offsets without one."""
         topic, first, last = self.place_of(told)
-        lane = "urgent" if topic.endswith(".urgent") else "bulk"
+        lane = lane_of_topic(topic)
         outcome = told.item.outcome if told.item is not None else _leaf(told).outcome
         unreadable = outcome == Outcome.REFUSED and told.leaf is not None and _leaf(told).value_d == ZERO32
         bare = outcome == Outcome.GAP or (outcome == Outcome.REFUSED and (last > first or unreadable))
@@ -198,7 +198,7 @@ class Again:
             raise LedgerError(f"entry {told.index} is known by its hash alone, and cannot be made again")
         leaf, state, built = _leaf(told), self._state, Built()
         topic, first, last = self.place_of(told)
-        lane = "urgent" if topic.endswith(".urgent") else "bulk"
+        lane = lane_of_topic(topic)
         info = registry.by_fingerprint(leaf.fingerprint)
         event_id = UUID(leaf.event_id) if any(leaf.event_id) else None
         reasons = told.item.reasons if told.item is not None else ()

@@ -12,6 +12,7 @@ import orjson
 from bus.errors import BusError, Malformed
 from bus.events import registry
 from bus.events.codec import assemble, decode, decode_header
+from bus.events.names import lane_of_topic
 from bus.events.types import Header
 from bus.tlog.leaf import ZERO16, ZERO32, Leaf, Outcome
 from bus.trust.commitment import commitment_of_digests
@@ -71,7 +72,7 @@ def _columns(row: Row, leaf: Leaf) -> None:
         ("outcome", row["outcome"], leaf.outcome),
         ("time_us", row["time_us"], leaf.time_us),
         ("topic", _topic_digest(row["topic"]), leaf.topic_d),
-        ("lane", row["lane"], "urgent" if row["topic"].endswith(".urgent") else "bulk"),
+        ("lane", row["lane"], lane_of_topic(row["topic"])),
         ("kafka_offset", row["kafka_offset"], leaf.offset),
         ("last_offset", row["last_offset"], leaf.last_offset),
         ("first_index", row["first_index"], leaf.first_index),
