@@ -182,11 +182,10 @@ def row(outcome: Outcome) -> dict[str, Any]:
     """One outcome as it is printed; the index is where the event stands, for a repeat too."""
     from bus.events.ids import dashed
 
-    index = outcome.first_index if outcome.outcome == "repeated" else outcome.index
     return {
         "event_id": dashed(outcome.event_id),
         "outcome": outcome.outcome,
-        "index": index,
+        "index": outcome.place,
         "reasons": list(outcome.reasons),
     }
 

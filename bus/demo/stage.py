@@ -24,6 +24,7 @@ from bus.demo.story import MISTAKES
 from bus.errors import BusError, SandboxError
 from bus.events.clock import Clock, SystemClock
 from bus.events.ids import parse_uuid
+from bus.events.names import lane_of_topic
 from bus.partner import Draft, Journal, Outcome, Profile, Publisher
 
 PAGES = ("entries.xml", "entries2.xml", "entries3.xml", "entries4.xml", "entries-large-fingerprints.xml")
@@ -160,9 +161,8 @@ class Stage:
         self.tally[outcome.outcome] += 1
         if outcome.stands:
             self.owed.update(to)
-            lane = "urgent" if (outcome.topic or "").endswith(".urgent") else "bulk"
-            place = outcome.first_index if outcome.outcome == "repeated" else outcome.index
-            self.last[lane] = max(self.last.get(lane, 0), place or 0)
+            lane = lane_of_topic(outcome.topic or "")
+            self.last[lane] = max(self.last.get(lane, 0), outcome.place or 0)
 
     # -- real pages ----------------------------------------------------------------------------------------------
 

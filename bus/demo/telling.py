@@ -53,7 +53,7 @@ class Telling:
 
     def row(self, row: Row, said: Sequence[Said]) -> None:
         """A row and its receipts: where its first event stands."""
-        self._row(row, min(map(_place, said)), row.says, _COLOURS[said[0].outcome.outcome])
+        self._row(row, min(one.outcome.place or 0 for one in said), row.says, _COLOURS[said[0].outcome.outcome])
         for one in said:
             if not one.outcome.stands:
                 self._print(f"{'':25}refused: {_why(one.outcome.reasons)}", "yellow")
@@ -174,12 +174,6 @@ class Telling:
             f"{counts['delivered']:,} delivered; the ledger has {counts['ledger_size']:,} entries;"
             f" {counts['seconds']:.1f} s", "bold",
         )  # fmt: skip
-
-
-def _place(said: Said) -> int:
-    """Where an event stands, or its refusal."""
-    outcome = said.outcome
-    return (outcome.first_index if outcome.outcome == "repeated" else outcome.index) or 0
 
 
 def _why(reasons: Sequence[str]) -> str:

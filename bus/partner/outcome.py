@@ -30,3 +30,8 @@ class Outcome(Struct, frozen=True, gc=False):
     def stands(self) -> bool:
         """Whether the event stands in the ledger."""
         return self.outcome in {"accepted", "repeated"}
+
+    @property
+    def place(self) -> int | None:
+        """Where the event stands, for a repeat too, or its refusal."""
+        return self.first_index if self.outcome == "repeated" else self.index
