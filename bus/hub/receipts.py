@@ -63,7 +63,7 @@ def sign_receipts(
         items: what each organisation is told, per lane.
     """
     info = registry.by_name("Receipt")
-    stream = sha256(origin.encode() + first_index.to_bytes(8, "big")).digest()[:16]
+    stream = stream_of(origin, first_index)
     prev_root = NO_ROOT
     signed = SignedReceipts([], [])
     chunks = _chunks(origin, items)
@@ -83,6 +83,11 @@ def sign_receipts(
         signed.rows.append((first_index, last_index, number, key.key_id, batch.batch_header, batch.signatures[0][-64:]))
         signed.records.extend(map(_outgoing, members, batch.signatures))
     return signed
+
+
+def stream_of(origin: str, first_index: int) -> bytes:
+    """The stream of the receipts of the flush that begins with an entry."""
+    return sha256(origin.encode() + first_index.to_bytes(8, "big")).digest()[:16]
 
 
 def _signable(chunk: _Chunk, fingerprint: bytes) -> Item:

@@ -6,8 +6,7 @@ carries the leaf itself. Both lie in Kafka, which the database's fate does not t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct, field
 
@@ -16,6 +15,7 @@ from bus.events import registry
 from bus.events.codec import decode_receipt
 from bus.events.names import HUB, HUB_DIRECTORY, LANES, in_topic, parse_topic, receipts_topic
 from bus.events.types import ReceiptItem
+from bus.hub.receipts import stream_of
 from bus.kafka.connection import Connection
 from bus.kafka.reader import Reader
 from bus.kafka.records import Record
@@ -74,7 +74,7 @@ async def listen(
     heard = Heard(size)
     members = sorted({HUB, *orgs})
     receipts = [receipts_topic(org, lane) for org in members for lane in LANES]
-    inboxes = [HUB_DIRECTORY, *(in_topic(org, lane) for org in members if org != HUB for lane in LANES)]
+    inboxes = _inboxes(members)
     since_ms = time_us // 1000 - MARGIN_MS if size else 0
     streams: dict[bytes, int] = {}
     verifier, told = BatchVerifier(), frozenset(receipts)
@@ -121,7 +121,7 @@ def _receipt(
 def _first(origin: str, stream: bytes, low: int, size: int) -> int | None:
     """The first index of the flush that a stream of receipts is of."""
     for index in range(low, max(size, low - LONGEST_FLUSH) - 1, -1):
-        if sha256(origin.encode() + index.to_bytes(8, "big")).digest()[:16] == stream:
+        if stream_of(origin, index) == stream:
             return index
     return None
 
@@ -139,10 +139,14 @@ def _delivered(heard: Heard, record: Record) -> None:
             heard.given.setdefault(int(index), {})[place[1], place[2]] = int(seq)
 
 
-async def fetch_delivered(connection: Connection, orgs: Sequence[str], wanted: set[int], since_us: int) -> list[Record]:
+def _inboxes(orgs: Iterable[str]) -> list[str]:
+    """Where the hub delivers: everyone's directory, and each organisation's own."""
+    return [HUB_DIRECTORY, *(in_topic(org, lane) for org in sorted(set(orgs) - {HUB}) for lane in LANES)]
+
+
+async def fetch_delivered(connection: Connection, orgs: Iterable[str], wanted: set[int], since_us: int) -> list[Record]:
     """Inbox records of these entries, one each: value and signature as their senders made them."""
-    members = sorted(set(orgs) - {HUB})
-    inboxes = [HUB_DIRECTORY, *(in_topic(org, lane) for org in members for lane in LANES)]
+    inboxes = _inboxes(orgs)
     found: dict[int, Record] = {}
     async with Reader(connection, "hub-repair") as reader:
         starts = await reader.offsets_at(inboxes, since_us // 1000 - MARGIN_MS)
