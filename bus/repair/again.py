@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from asyncpg.pgproto.pgproto import UUID
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from bus.errors import LedgerError
 from bus.events import registry
@@ -25,9 +25,9 @@ from bus.hub.receipts import FlushRow, sign_receipts
 from bus.hub.sequencer import Built, Gap, State, build, ids_of, owner_of, recheck
 from bus.hub.subjects import look_up
 from bus.kafka.records import Record
-from bus.ledger.store import Accepted, Rows, Store
+from bus.ledger.store import Accepted, Head, Rows, Store
 from bus.repair.told import Told
-from bus.tlog import Frontier, Leaf, Outcome, leaf_hash
+from bus.tlog import Frontier, Leaf, Outcome
 from bus.tlog.frontier import SUBTREE_SIZE
 from bus.tlog.leaf import ZERO32
 from bus.trust.keys import SigningKey
@@ -96,7 +96,7 @@ class Again:
         """
         if told.item is not None:
             return told.item.topic, told.item.offset, told.item.last_offset
-        leaf = _leaf(told)
+        leaf = told.known
         topic = self._topics.get(leaf.topic_d)
         if topic is None:
             raise LedgerError(f"entry {told.index} covers an outbox that the directory does not know")
@@ -137,11 +137,11 @@ class Again:
         """What the notary had before it: a record, or offsets without one."""
         topic, first, last = self.place_of(told)
         lane = lane_of_topic(topic)
-        outcome = told.item.outcome if told.item is not None else _leaf(told).outcome
-        unreadable = outcome == Outcome.REFUSED and told.leaf is not None and _leaf(told).value_d == ZERO32
+        outcome = told.outcome
+        unreadable = outcome == Outcome.REFUSED and told.leaf is not None and told.known.value_d == ZERO32
         bare = outcome == Outcome.GAP or (outcome == Outcome.REFUSED and (last > first or unreadable))
         if bare and (topic, first) not in records:
-            reason = told.item.reasons[0] if told.item is not None and told.item.reasons else "gap-deleted"
+            reason = told.reasons[0] if told.reasons else "gap-deleted"
             return Gap(topic, lane, first, last, reason, refused=outcome == Outcome.REFUSED)
         record = records.get((topic, first))
         if record is None:
@@ -164,8 +164,7 @@ class Again:
         before = (state.directory, state.frontier, state.time_us, dict(state.seqs))
         for recipient, seq in self._given.get(told.index, {}).items():
             state.seqs[recipient] = seq - 1
-        time_us = told.item.time if told.item is not None else _leaf(told).time_us
-        built = None if candidate is None else build(state, [candidate], self._accepted, time_us, self._nonces)
+        built = None if candidate is None else build(state, [candidate], self._accepted, told.time_us, self._nonces)
         if built is not None and self._is_same(built, told):
             _merge(made, built)
             return
@@ -189,34 +188,33 @@ class Again:
         built.rows.record.clear()
         self._extend(built, before, told)
         item = next(iter(built.items.values()))
-        item[0] = replace_hash(item[0], told.leaf_hash)
+        item[0] = structs.replace(item[0], leaf_hash=told.leaf_hash)
         _merge(made, built)
-        made.partial.append(_partial(told, "decision", row[5], row[6], row[3]))
+        made.partial.append(Partial(told.index, "decision", outcome=row[3], topic=row[5], offset=row[6]))
 
     async def _leaf_alone(self, made: Flush, told: Told) -> None:
         if told.leaf is None:
             raise LedgerError(f"entry {told.index} is known by its hash alone, and cannot be made again")
-        leaf, state, built = _leaf(told), self._state, Built()
+        leaf, state, built = told.known, self._state, Built()
         topic, first, last = self.place_of(told)
         lane = lane_of_topic(topic)
         info = registry.by_fingerprint(leaf.fingerprint)
         event_id = UUID(leaf.event_id) if any(leaf.event_id) else None
-        reasons = told.item.reasons if told.item is not None else ()
         columns = await self._found_by(leaf, None if info is None else info.id, event_id)
         schema_id, issuer, step, thread, about, addressee, due_us = columns
         self._columns[told.index] = columns
         place = (told.index, told.leaf, told.leaf_hash, leaf.outcome, leaf.time_us, topic, first, last)
         found_by = (schema_id, event_id, issuer, step, lane, thread, about, addressee, due_us)
-        built.rows.entry.append((*place, *found_by, leaf.first_index, list(reasons) or None))
+        built.rows.entry.append((*place, *found_by, leaf.first_index, list(told.reasons) or None))
         built.rows.intake[topic] = last + 1
         if leaf.outcome == Outcome.ACCEPTED and event_id is not None:
             built.rows.accepted.append((event_id, told.index, leaf.commitment, thread, lane))
             self._accepted[leaf.event_id] = Accepted(told.index, leaf.commitment, leaf.event_id, lane)
-        built.items[owner_of(topic), lane] = [_item(told, leaf, topic, reasons)]
+        built.items[owner_of(topic), lane] = [told.item or _item(told, leaf, topic)]
         self._extend(built, state.frontier, told)
         state.time_us = leaf.time_us
         _merge(made, built)
-        made.partial.append(_partial(told, "record", topic, first, leaf.outcome))
+        made.partial.append(Partial(told.index, "record", leaf.outcome, topic, first))
 
     async def _found_by(self, leaf: Leaf, schema_id: int | None, event_id: UUID | None) -> tuple[Any, ...]:
         """The columns that the leaf does not say: those of the entry that it repeats; else nothing but a thread."""
@@ -235,7 +233,7 @@ class Again:
         built.rows.subtree = [(first + n, root) for n, root in enumerate(subtrees)]
 
 
-async def write(store: Store, head: Any, made: Flush) -> Any:
+async def write(store: Store, head: Head, made: Flush) -> Head:
     """Write a flush that was made again, as the notary would have.
 
     Returns:
@@ -246,7 +244,7 @@ async def write(store: Store, head: Any, made: Flush) -> Any:
     """
     async with store.flush(head, len(made.rows.entry), head.receipted) as transaction:
         await transaction.write(made.rows, made.frontier, made.time_us)
-    return type(head)(made.frontier.size, made.frontier.root(), made.frontier, head.epoch, made.time_us, head.receipted)
+    return Head(made.frontier.size, made.frontier.root(), made.frontier, head.epoch, made.time_us, head.receipted)
 
 
 def windows(lost: Sequence[Told], firsts: set[int], most: int) -> Iterator[list[Sequence[Told]]]:
@@ -278,13 +276,6 @@ def topics_by_digest(topics: Sequence[str]) -> dict[bytes, str]:
     return {sha256(topic.encode()).digest(): topic for topic in topics}
 
 
-def replace_hash(item: ReceiptItem, hashed: bytes) -> ReceiptItem:
-    """A receipt's item about another leaf."""
-    from msgspec.structs import replace  # noqa: PLC0415 - used once
-
-    return replace(item, leaf_hash=hashed)
-
-
 def _merge(made: Flush, built: Built) -> None:
     rows, more = made.rows, built.rows
     for name in ("entry", "record", "content", "accepted", "step", "subtree"):
@@ -297,25 +288,13 @@ def _merge(made: Flush, built: Built) -> None:
 
 def _but_decision(one: bytes, other: bytes) -> bool:
     """Whether two leaves differ in the decision's digest alone."""
-    blank = bytes(32)
-    return _cut(one, blank) == _cut(other, blank)
+    before, behind = slice(DECISION_D.start), slice(DECISION_D.stop, None)
+    return (one[before], one[behind]) == (other[before], other[behind])
 
 
-def _cut(leaf: bytes, blank: bytes) -> bytes:
-    return leaf[: DECISION_D.start] + blank + leaf[DECISION_D.stop :]
-
-
-def _leaf(told: Told) -> Leaf:
-    assert told.leaf is not None
-    return Leaf.decode(told.leaf)
-
-
-def _partial(told: Told, lost: str, topic: str, offset: int, outcome: int) -> Partial:
-    return Partial(told.index, lost, outcome, topic, offset)
-
-
-def _item(told: Told, leaf: Leaf, topic: str, reasons: Sequence[str]) -> ReceiptItem:
-    return told.item or ReceiptItem(
+def _item(told: Told, leaf: Leaf, topic: str) -> ReceiptItem:
+    """What its receipt said of an entry, but for reasons."""
+    return ReceiptItem(
         topic=topic,
         partition=0,
         offset=leaf.offset,
@@ -324,7 +303,7 @@ def _item(told: Told, leaf: Leaf, topic: str, reasons: Sequence[str]) -> Receipt
         outcome=leaf.outcome,
         index=told.index,
         first_index=leaf.first_index if leaf.outcome == Outcome.REPEATED else None,
-        leaf_hash=leaf_hash(told.leaf or b""),
+        leaf_hash=told.leaf_hash,
         time=leaf.time_us,
-        reasons=tuple(reasons),
+        reasons=(),
     )

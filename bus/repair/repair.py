@@ -30,7 +30,7 @@ from bus.repair.kept import keep_checkpoints
 from bus.repair.report import Report
 from bus.repair.scene import Scene, opened
 from bus.repair.told import Told, published, settle
-from bus.tlog import Leaf
+from bus.tlog import Outcome
 from bus.trust.keys import KeyRing
 from bus.verify.folder import Folder
 
@@ -113,10 +113,9 @@ class _Repair:
     async def _behind(self, state: State, cursors: dict[str, Cursor]) -> bool:
         """Whether what was told of entries that the ledger lacks is enough to make them again."""
         self.topics = sorted(name for name in await Admin(self.config.kafka).topics() if parse_topic(name))
-        orgs = {place[1] for name in self.topics if (place := parse_topic(name)) is not None}
         self.heard = await listen(
             self.config.kafka,
-            orgs,
+            self._orgs(),
             size=self.head.size,
             time_us=self.head.time_us,
             origin=self.config.origin,
@@ -170,7 +169,7 @@ class _Repair:
     def _other_policy(self) -> str | None:
         """Whether a lost entry was decided by another policy than the one at hand."""
         for told in self.lost:
-            if told.leaf is not None and (digest := Leaf.decode(told.leaf).policy_d) != self.policy.digest:
+            if told.leaf is not None and (digest := told.known.policy_d) != self.policy.digest:
                 return (
                     f"entry {told.index} was decided by the policy {digest.hex()}, and the hub has another one now: "
                     "put that policy file in its place, and repair again"
@@ -241,8 +240,7 @@ class _Repair:
         missing = {index for index, (topic, first, _) in places.items() if (topic, first) not in found}
         wanted = missing & self.heard.leaves.keys() | {i for i in missing if self._is_accepted(i)}
         if wanted:
-            orgs = {place[1] for name in self.topics if (place := parse_topic(name)) is not None}
-            for record in await fetch_delivered(self.config.kafka, sorted(orgs), wanted, self.head.time_us):
+            for record in await fetch_delivered(self.config.kafka, self._orgs(), wanted, self.head.time_us):
                 topic, first, _ = places[int(record.header("bus-index") or b"")]
                 sent = as_sent(record, topic, first)
                 if sent is not None:
@@ -250,9 +248,10 @@ class _Repair:
         return found
 
     def _is_accepted(self, index: int) -> bool:
-        told = self.lost[index - self.lost[0].index]
-        outcome = told.item.outcome if told.item is not None else told.leaf[1] if told.leaf is not None else 0
-        return outcome == 1
+        return self.lost[index - self.lost[0].index].outcome == Outcome.ACCEPTED
+
+    def _orgs(self) -> set[str]:
+        return {place[1] for name in self.topics if (place := parse_topic(name)) is not None}
 
     # --- writing -----------------------------------------------------------------------------------------------
 

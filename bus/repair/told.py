@@ -9,7 +9,7 @@ from msgspec import Struct
 from bus.errors import Malformed
 from bus.events.types import ReceiptItem
 from bus.repair.heard import Heard
-from bus.tlog import leaf_hash
+from bus.tlog import Leaf, leaf_hash
 from bus.tlog.bundle import Bundle
 from bus.tlog.tile import WIDTH, Tile, width_at
 from bus.verify.fault import Wrong
@@ -26,6 +26,27 @@ class Told(Struct, frozen=True):
     leaf_hash: bytes
     leaf: bytes | None
     item: ReceiptItem | None
+
+    @property
+    def known(self) -> Leaf:
+        """The leaf, where it was told."""
+        assert self.leaf is not None
+        return Leaf.decode(self.leaf)
+
+    @property
+    def outcome(self) -> int:
+        """What became of the record, by either."""
+        return self.known.outcome if self.item is None else self.item.outcome
+
+    @property
+    def time_us(self) -> int:
+        """When it was recorded, by either."""
+        return self.known.time_us if self.item is None else self.item.time
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it was not accepted: a receipt alone says it."""
+        return () if self.item is None else self.item.reasons
 
 
 def published(folder: Folder, first: int, size: int) -> Published:
