@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from bus.errors import Malformed
 from bus.tlog import tree
 from bus.tlog.bundle import Bundle, encode_bundle
 from bus.tlog.leaf import LEAF_SIZE
-from bus.tlog.tile import WIDTH, Tile
+from bus.tlog.tile import WIDTH, Tile, tiles_above
 
 NEWEST: Final = 16
 """Whole tiles of level 0 that are read, with their bundles."""
@@ -44,27 +45,15 @@ def _wrong(folder: Path, roots: Sequence[bytes], tail: Sequence[bytes]) -> Itera
             (Tile(0, number, len(tail)), Tile(0, number), b"".join(tree.leaf_hashes(tail))),
         )
         yield from (one.path for one, whole, data in edge if not _is(folder, one.path, whole.path, data))
-    yield from _above(folder, roots)
+    for tile, data in tiles_above(roots):
+        if not _is(folder, tile.path, Tile(tile.level, tile.index).path, data):
+            yield tile.path
     for number, root in enumerate(roots):
         for path, size in ((Tile(0, number).path, _WHOLE_TILE), (Bundle(number).path, _WHOLE_BUNDLE)):
             if _size(folder / path) != size:
                 yield path
         if number >= len(roots) - NEWEST:
             yield from _whole(folder, number, root)
-
-
-def _above(folder: Path, roots: Sequence[bytes]) -> Iterator[str]:
-    level, hashes = 1, list(roots)
-    while hashes:
-        above: list[bytes] = []
-        for at in range(0, len(hashes), WIDTH):
-            some = hashes[at : at + WIDTH]
-            tile = Tile(level, at // WIDTH, len(some))
-            if not _is(folder, tile.path, Tile(level, at // WIDTH).path, b"".join(some)):
-                yield tile.path
-            if len(some) == WIDTH:
-                above.append(tree.root(some))
-        level, hashes = level + 1, above
 
 
 def _whole(folder: Path, number: int, root: bytes) -> Iterator[str]:
@@ -74,10 +63,11 @@ def _whole(folder: Path, number: int, root: bytes) -> Iterator[str]:
     if tree.root(hashes) != root:
         yield tile.path
         return
-    data = (folder / bundle.path).read_bytes()
-    step = 2 + LEAF_SIZE
-    entries = [data[at + 2 : at + step] for at in range(0, len(data), step)]
-    if tree.leaf_hashes(entries) != hashes or encode_bundle(entries) != data:
+    try:
+        entries = bundle.split((folder / bundle.path).read_bytes())
+    except Malformed:
+        entries = []
+    if tree.leaf_hashes(entries) != hashes:
         yield bundle.path
 
 

@@ -120,14 +120,12 @@ class LogPublisher:
                 f"the ledger has {committed['size']} entries, but a checkpoint of {size} was signed: it is older"
             )
         full = size // SUBTREE_SIZE
-        rows = await connection.fetch(QUERIES["subtrees"], 0, full)
-        tail = await connection.fetch(QUERIES["leaves"], full * SUBTREE_SIZE, size)
-        edge = RightEdge([row["hash"] for row in rows], [row["leaf"] for row in tail])
+        roots = [row["hash"] for row in await connection.fetch(QUERIES["subtrees"], 0, full)]
+        tail = [row["leaf"] for row in await connection.fetch(QUERIES["leaves"], full * SUBTREE_SIZE, size)]
+        edge = RightEdge(roots, tail)
         if signed is not None and (edge.size != size or edge.frontier.root() != signed.root):
             raise StartRefused(f"the ledger does not lead to the root that was signed at size {size}")
-        wrong = await asyncio.to_thread(
-            first_wrong, self._log_folder, [row["hash"] for row in rows], [row["leaf"] for row in tail]
-        )
+        wrong = await asyncio.to_thread(first_wrong, self._log_folder, roots, tail)
         if wrong is not None:
             raise StartRefused(f"{wrong} is missing or was changed, and {size} entries were signed")
         return edge

@@ -13,7 +13,7 @@ hashed upward: a tree of 256 leaves is ``tile/0/000`` and ``tile/1/000.p/1``, an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -124,3 +124,20 @@ def new_tiles(old_size: int, new_size: int) -> Iterator[Tile]:
             continue
         for index in range(old >> HEIGHT, (new + WIDTH - 1) >> HEIGHT):
             yield Tile(level, index, width_at(level, index, new_size))
+
+
+def tiles_above(roots: Sequence[bytes]) -> Iterator[tuple[Tile, bytes]]:
+    """The tiles above level 0, level by level, left to right, each with its bytes.
+
+    Args:
+        roots: of the whole tiles of level 0.
+    """
+    level, hashes = 1, list(roots)
+    while hashes:
+        whole: list[bytes] = []
+        for at in range(0, len(hashes), WIDTH):
+            some = hashes[at : at + WIDTH]
+            yield Tile(level, at >> HEIGHT, len(some)), b"".join(some)
+            if len(some) == WIDTH:
+                whole.append(tree.root(some))
+        level, hashes = level + 1, whole

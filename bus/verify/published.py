@@ -12,14 +12,13 @@ from typing import Final
 
 from bus.errors import Malformed
 from bus.tlog.frontier import EMPTY, SUBTREE_HEIGHT, Frontier
-from bus.tlog.tile import HEIGHT, WIDTH, Tile, width_at
+from bus.tlog.tile import HEIGHT, WIDTH, Tile, tiles_above, width_at
 from bus.tlog.tiletree import TileTree
 from bus.tlog.tree import EMPTY_ROOT, HASH_SIZE
 from bus.verify.claims import Claim, back_dated, forked, kept, newest, read_claim, sizes
 from bus.verify.crew import tasks, walk
 from bus.verify.fault import Fault
 from bus.verify.folder import Folder
-from bus.verify.leaves import above
 from bus.verify.report import Report, close_span, span
 from bus.verify.scan import Edge, Part, first_difference, narrow_tile
 from bus.verify.subject import Progress, Subject, Tree, silent
@@ -198,16 +197,10 @@ class _Verifier:
 
     def _tiles_above(self, claims: Sequence[Claim]) -> None:
         """Every tile above level 0, from the roots of the tiles below."""
-        hashes, level, count = self.tree.roots, 1, 0
-        while hashes:
-            fresh: list[bytes] = []
-            for at in range(0, len(hashes), WIDTH):
-                some = hashes[at : at + WIDTH]
-                self._tile_above(Tile(level, at // WIDTH, len(some)), b"".join(some), claims)
-                count += 1
-                if len(some) == WIDTH:
-                    fresh.append(above(some))
-            hashes, level = fresh, level + 1
+        count = 0
+        for tile, right in tiles_above(self.tree.roots):
+            self._tile_above(tile, right, claims)
+            count += 1
         self.report.passed("tiles", f"{count} tiles above them hold the roots of the tiles below")
 
     def _tile_above(self, tile: Tile, right: bytes, claims: Sequence[Claim]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bus.errors import Malformed
 from bus.tlog import tree
-from bus.tlog.tile import Tile, new_tiles, tiles_of, width_at
+from bus.tlog.tile import Tile, new_tiles, tiles_above, tiles_of, width_at
 from bus.tlog.tiletree import TileTree
 from tests.unit.tlog.support import entries_of, hash_tile
 
@@ -188,3 +188,12 @@ def test_widths_are_those_of_the_definition(level: int, index: int, size: int) -
     """A tile is as wide as there are whole subtrees of its level left for it."""
     whole = size // 256**level - 256 * index
     assert width_at(level, index, size) == min(max(whole, 0), 256)
+
+
+@pytest.mark.parametrize("size", [0, 255, 256, 700, 65_535, 65_536, 70_000])
+def test_tiles_above_follow_from_the_roots_below(size: int) -> None:
+    """They are those of a tree of that size, in its order, with the bytes that its leaves lead to."""
+    roots = [tree.root(HASHES[at : at + 256]) for at in range(0, size - 255, 256)]
+    found = list(tiles_above(roots))
+    assert [tile for tile, _ in found] == [tile for tile in tiles_of(size) if tile.level]
+    assert all(data == hash_tile(HASHES[:size], tile) for tile, data in found)
