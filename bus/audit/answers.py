@@ -67,7 +67,7 @@ def schema_ids(name: str) -> list[int]:
         UsageError: there is no such type.
     """
     registry.by_name(name)
-    return [info.id for info in registry.all_schemas() if info.name == name]
+    return registry.ids_of({name})
 
 
 async def show(ledger: Ledger, wanted: UUID | int) -> dict[str, Any]:

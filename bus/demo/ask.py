@@ -152,7 +152,7 @@ class _Event(Struct, frozen=True, gc=False):
 
 async def _accepted(dsn: str, edition: Edition, types: Sequence[str]) -> AsyncIterator[_Event]:
     """Accepted events of these types since an edition began, in order."""
-    ids = [info.id for info in registry.all_schemas() if info.name in types]
+    ids = registry.ids_of(types)
     async with open_snapshot(dsn) as connection:
         query = QUERIES["accepted_events"]
         async for row in connection.cursor(query, edition.first_index, ids, prefetch=2000):

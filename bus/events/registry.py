@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Container
 from functools import cache
 from typing import Any
 
@@ -56,6 +57,16 @@ _BY_FINGERPRINT = {info.fingerprint: info for info in _ALL}
 def all_schemas() -> tuple[SchemaInfo, ...]:
     """Every released schema, by ascending id."""
     return _ALL
+
+
+def ids_of(types: Container[str]) -> list[int]:
+    """The ids of every release of these types."""
+    return [info.id for info in _ALL if info.name in types]
+
+
+def directory_ids() -> list[int]:
+    """The ids of every schema whose events make the directory."""
+    return [info.id for info in _ALL if info.directory]
 
 
 def by_id(schema_id: int) -> SchemaInfo | None:

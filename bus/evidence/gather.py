@@ -107,8 +107,7 @@ class Prover:
 
     async def _all_directory(self) -> list[DirectoryEvent]:
         if self._directory is None:
-            ids = [info.id for info in registry.all_schemas() if info.directory]
-            rows = await self._db.fetch(QUERIES["directory"], ids)
+            rows = await self._db.fetch(QUERIES["directory"], registry.directory_ids())
             self._directory = [
                 DirectoryEvent.read(row["index"], row["schema_id"], row["header"], row["body"]) for row in rows
             ]

@@ -138,7 +138,7 @@ class Clerk:
     async def _read(self, connection: Any, size: int) -> None:
         """Take in the entries up to the committed size, and when they were delivered."""
         while self._next < size:
-            telling, owing = _ids(TELLING), _ids(self._book.owing())
+            telling, owing = registry.ids_of(TELLING), registry.ids_of(self._book.owing())
             rows = await connection.fetch(QUERIES["clerk_entries"], self._next, size, telling, owing, BATCH)
             self._next = size if len(rows) < BATCH else rows[-1]["index"] + 1
             for number, row in enumerate(rows):
@@ -146,7 +146,7 @@ class Clerk:
                 if number % 64 == 63:
                     await asyncio.sleep(0)
                 if (
-                    row["step"] == "adopted" and _ids(self._book.owing()) != owing
+                    row["step"] == "adopted" and registry.ids_of(self._book.owing()) != owing
                 ):  # a new table: behind it, read by its types
                     self._next = row["index"] + 1
                     break
@@ -266,11 +266,6 @@ class Outbox:
         )
         self._streams[lane] = (stream, seq + 1, batch.root)
         return [said.record(signature) for said, signature in zip(members, batch.signatures, strict=True)]
-
-
-def _ids(types: frozenset[str]) -> list[int]:
-    """Every release of these types."""
-    return [info.id for info in registry.all_schemas() if info.name in types]
 
 
 def _seen(row: Any) -> Seen:

@@ -38,7 +38,7 @@ BATCH = 1000
 CHUNK = 128
 IDLE_MIN_S = 0.01
 IDLE_MAX_S = 0.1
-DIRECTORY = [info.id for info in registry.all_schemas() if info.directory]
+DIRECTORY = registry.directory_ids()
 """Schemas whose events go to ``hub.directory``."""
 
 SESSION = {"plan_cache_mode": "force_generic_plan", "max_parallel_workers_per_gather": "0"}

@@ -39,8 +39,7 @@ async def load_state(store: Store, head: Head, policy: Policy) -> State:
 
 async def load_directory(store: Store) -> Directory:
     """The directory, replayed from the ledger's own entries."""
-    ids = [info.id for info in registry.all_schemas() if info.directory]
-    return replay_directory(await store.fetch("directory_events", ids, 0), _decoded)
+    return replay_directory(await store.fetch("directory_events", registry.directory_ids(), 0), _decoded)
 
 
 async def check_frontier(store: Store, head: Head) -> None:

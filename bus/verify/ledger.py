@@ -128,8 +128,7 @@ class _Ledger:
             sentence = f"The ledger was rolled back: it has {size} entries, and {self.tree.size} were published"
             fail("rolled-back", size, sentence, "head")
         if self.start:
-            ids = [info.id for info in registry.all_schemas() if info.directory]
-            self.course.directory(await self._fetch("directory", ids, self.start))
+            self.course.directory(await self._fetch("directory", registry.directory_ids(), self.start))
         else:
             self.follows = Follows([row["about"].bytes for row in await self._fetch("subjects")])
         for at in range(self.start, size, CHUNK):
