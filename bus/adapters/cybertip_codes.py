@@ -5,13 +5,11 @@ Source: the enumerations of NCMEC's XSD and of public clients of its reporting A
 
 from __future__ import annotations
 
-import csv
 import re
-from functools import cache
 from typing import Final
 
+from bus.events.codes import codes
 from bus.events.names import CODE_RE
-from bus.paths import schemas_dir
 
 SYSTEM: Final = "ncmec-cybertipline"
 FILE_SYSTEM: Final = "ncmec-file"
@@ -52,28 +50,24 @@ _SNAKE_RE: Final = re.compile(r"[a-z][a-z0-9]*(?:_[a-z][a-z0-9]*)*", re.ASCII)
 
 
 def annotation(name: str) -> str | None:
-    """The code of an annotation's element, also of one that is newer than this list; None if it makes none."""
+    """The code of an annotation's element, also of one that is newer than this list; None if it makes none.
+
+    A listed annotation that is not NCMEC's is somebody else's, and no element of NCMEC's.
+    """
     known = ANNOTATIONS.get(name)
     if known is not None or not _CAMEL_RE.fullmatch(name):
         return known
     code = re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
-    return code if CODE_RE.fullmatch(code) and code not in _listed() else None
+    return code if CODE_RE.fullmatch(code) and code not in codes("annotation") else None
 
 
 def annotation_element(code: str) -> str | None:
     """The element of an annotation's code; None if the CyberTipline has none."""
     known = next((name for name, value in ANNOTATIONS.items() if value == code), None)
-    if known is not None or code in _listed() or not _SNAKE_RE.fullmatch(code):
+    if known is not None or code in codes("annotation") or not _SNAKE_RE.fullmatch(code):
         return known
     head, *rest = code.split("_")
     return head + "".join(word.capitalize() for word in rest)
-
-
-@cache
-def _listed() -> frozenset[str]:
-    """The annotations that the bus knows: one that is not NCMEC's is somebody else's, and no element of NCMEC's."""
-    with (schemas_dir() / "codes" / "annotation.csv").open(encoding="utf-8", newline="") as lines:
-        return frozenset(line["value"] for line in csv.DictReader(lines))
 
 
 def hash_algorithm(name: str) -> str:

@@ -10,6 +10,13 @@ from types import MappingProxyType
 from bus.paths import schemas_dir
 
 
+def read_list(name: str) -> list[dict[str, str]]:
+    """The lines of a list, each by the names of its columns."""
+    path = schemas_dir() / "codes" / f"{name}.csv"
+    with path.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
 @cache
 def codes(name: str) -> Mapping[str, str]:
     """The codes of a list and what they mean, in the list's order. Lists are open: others may be valid too.
@@ -17,6 +24,4 @@ def codes(name: str) -> Mapping[str, str]:
     Args:
         name: of the list, such as ``recall_reason``.
     """
-    path = schemas_dir() / "codes" / f"{name}.csv"
-    with path.open(encoding="utf-8", newline="") as lines:
-        return MappingProxyType({row["value"]: row["meaning"] for row in csv.DictReader(lines)})
+    return MappingProxyType({line["value"]: line["meaning"] for line in read_list(name)})

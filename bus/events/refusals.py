@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
-from bus.paths import schemas_dir
+from bus.events.codes import read_list
 
 
 @cache
 def refusals() -> Mapping[str, tuple[str, str]]:
     """Meaning and remedy of each code."""
-    path = schemas_dir() / "codes" / "refusal.csv"
-    with path.open(encoding="utf-8", newline="") as lines:
-        return MappingProxyType({line["code"]: (line["meaning"], line["remedy"]) for line in csv.DictReader(lines)})
+    return MappingProxyType({line["code"]: (line["meaning"], line["remedy"]) for line in read_list("refusal")})

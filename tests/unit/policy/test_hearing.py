@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection
 from typing import Any
 
@@ -11,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bus.events.codes import codes
 from bus.events.families import FAMILIES, family_of
-from bus.paths import schemas_dir
 from bus.policy import Claim, Subject, Verdict
 from bus.policy.hearing import MAX_REACH, must_hear, not_covered, recipients, unseen
 from bus.trust.directory import Agreement, Directory, Organisation
@@ -37,16 +36,9 @@ def claim(world: World) -> Claim:
     return claim_of(world, world.forge.record("pixelpost", world.forge.event("pixelpost", ("lighthouse",))))
 
 
-def codes(name: str) -> list[str]:
-    """The codes of a list."""
-    with (schemas_dir() / "codes" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return [row["value"] for row in csv.DictReader(file)]
-
-
 def test_families_are_those_of_the_code_list() -> None:
     """The list says in words which types belong where; the program says the same."""
-    with (schemas_dir() / "codes" / "family.csv").open(encoding="utf-8", newline="") as file:
-        told = {row["value"]: row["meaning"].split(", ") for row in csv.DictReader(file)}
+    told = {value: meaning.split(", ") for value, meaning in codes("family").items()}
     del told["directory"]
     assert {type_: family for family, types in told.items() for type_ in types} == FAMILIES
     assert {family_of(info.name) for info in EVENT_TYPES} == {*told, "directory"}
@@ -59,9 +51,9 @@ def organisation(org: str, *, suspended: bool = False) -> Organisation:
 
 limits = st.fixed_dictionaries(
     {
-        "families": st.sets(st.sampled_from(codes("family"))),
-        "compartments": st.sets(st.sampled_from(codes("compartment"))),
-        "purposes": st.sets(st.sampled_from(codes("purpose"))),
+        "families": st.sets(st.sampled_from(list(codes("family")))),
+        "compartments": st.sets(st.sampled_from(list(codes("compartment")))),
+        "purposes": st.sets(st.sampled_from(list(codes("purpose")))),
         "legal_basis": st.sets(st.sampled_from(["us-2258a@2024", "eu-epoc@1", "uk-osa-66@1"])),
     }
 )
@@ -98,8 +90,8 @@ def test_nobody_hears_by_an_agreement_what_it_does_not_cover(data: st.DataObject
     audience = tuple(sorted({*circles, *named}))
     header = msgspec.structs.replace(
         claim.header, issuer="alpha", audience=audience,
-        compartment=data.draw(st.sampled_from(codes("compartment"))),
-        purpose=data.draw(st.sampled_from(codes("purpose"))),
+        compartment=data.draw(st.sampled_from(list(codes("compartment")))),
+        purpose=data.draw(st.sampled_from(list(codes("purpose")))),
         legal_basis=data.draw(st.sampled_from(["us-2258a@2024", "eu-epoc@1", "odd@9"])),
     )  # fmt: skip
     suspended = data.draw(st.sets(ORGS))
@@ -119,7 +111,7 @@ def test_nobody_hears_by_an_agreement_what_it_does_not_cover(data: st.DataObject
     assert {org for org, allow, _ in found if allow} == reached - suspended - {"alpha"}
     everybody = {*named, *(m for members, _ in circles.values() for m in members), *past}
     assert {org for org, _, _ in found} == everybody - {"alpha"}
-    assert {reason for _, _, reason in found} <= set(codes("decision_reason"))
+    assert {reason for _, _, reason in found} <= codes("decision_reason").keys()
     if unseen(header, bounds):
         assert any(org not in bound for org in named for bound in bounds)
 
