@@ -13,7 +13,6 @@ to be read.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -26,6 +25,7 @@ from bus.errors import LedgerError, Malformed, Unavailable, UsageError
 from bus.events import registry
 from bus.events.clock import Clock
 from bus.events.codec import decode_body, decode_decision, decode_header
+from bus.events.names import HUB, LANES
 from bus.hub import faults
 from bus.hub.casebook import RECALL, TELLING, Casebook, Owed
 from bus.hub.cases import Seen
@@ -36,8 +36,9 @@ from bus.kafka.records import Outgoing
 from bus.kafka.writer import Writer
 from bus.ledger.sql import QUERIES
 from bus.ledger.store import CLOCK_TOLERANCE_S, connect
-from bus.trust.batch import MAX_BATCH, NO_ROOT, sign_batch
+from bus.trust.batch import MAX_BATCH
 from bus.trust.keys import KeyRing, SigningKey
+from bus.trust.stream import Stream
 
 log: Any = structlog.get_logger("bus.hub.clerk")
 
@@ -234,10 +235,8 @@ class Outbox:
     """The hub's outboxes as the clerk writes them: each batch signed, a stream of its own for each lane."""
 
     def __init__(self, origin: str, key: SigningKey, writer: Writer) -> None:
-        self._origin = origin
-        self._key = key
         self._writer = writer
-        self._streams: dict[str, tuple[bytes, int, bytes]] = {}
+        self._streams = {lane: Stream.begin(key, origin=origin, organisation=HUB) for lane in LANES}
 
     async def send(self, wanted: Sequence[Said], now_us: int) -> None:
         """Sign and write, in order.
@@ -253,18 +252,7 @@ class Outbox:
         await self._writer.send_all(records)
 
     def _sign(self, lane: str, members: Sequence[Said], now_us: int) -> list[Outgoing]:
-        stream, seq, prev_root = self._streams.get(lane) or (os.urandom(16), 0, NO_ROOT)
-        batch = sign_batch(
-            self._key,
-            origin=self._origin,
-            organisation="hub",
-            stream=stream,
-            seq=seq,
-            prev_root=prev_root,
-            signed_at_us=now_us,
-            items=[said.item for said in members],
-        )
-        self._streams[lane] = (stream, seq + 1, batch.root)
+        batch, self._streams[lane] = self._streams[lane].sign([said.item for said in members], now_us=now_us)
         return [said.record(signature) for said, signature in zip(members, batch.signatures, strict=True)]
 
 

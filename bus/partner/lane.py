@@ -18,8 +18,8 @@ from bus.events.clock import Clock
 from bus.kafka.records import Outgoing, Sent
 from bus.partner.journal import Journal
 from bus.partner.outbox import Outbox, Ticket
-from bus.partner.stream import Stream
 from bus.partner.transport import Writes
+from bus.trust.stream import Stream
 
 log: Any = structlog.get_logger("bus.partner")
 

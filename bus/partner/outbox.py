@@ -13,10 +13,10 @@ from bus.kafka.records import Outgoing, Sent
 from bus.partner.compose import Composed
 from bus.partner.journal import Journal, KeptEvent, NewEvent
 from bus.partner.outcome import Outcome
-from bus.partner.stream import Stream
 from bus.trust.batch import Item as Signable
 from bus.trust.commitment import commitment
 from bus.trust.sealing import seal
+from bus.trust.stream import Stream
 
 SIGNATURE = "bus-signature"
 

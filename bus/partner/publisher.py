@@ -31,9 +31,9 @@ from bus.partner.many import Run, each
 from bus.partner.outbox import Ticket
 from bus.partner.outcome import Outcome
 from bus.partner.profile import Profile
-from bus.partner.stream import Stream
 from bus.partner.transport import KafkaTransport, Transport
 from bus.trust.keys import KeyRing
+from bus.trust.stream import Stream
 
 log: Any = structlog.get_logger("bus.partner")
 

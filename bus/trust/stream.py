@@ -1,4 +1,4 @@
-"""A publisher's stream: each signed batch names the one before it, for the lifetime of one process and lane."""
+"""A stream of signed batches: each names the one before it, for the lifetime of one process and lane."""
 
 from __future__ import annotations
 
