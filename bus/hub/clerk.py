@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 from asyncpg.pgproto.pgproto import UUID
 
-from bus.errors import LedgerError, Malformed, Unavailable, UsageError
+from bus.errors import LedgerError, Malformed, UsageError
 from bus.events import registry
 from bus.events.clock import Clock
 from bus.events.codec import decode_body, decode_decision, decode_header
@@ -29,13 +29,13 @@ from bus.events.names import HUB, LANES
 from bus.hub import faults
 from bus.hub.casebook import RECALL, TELLING, Casebook, Owed
 from bus.hub.cases import Seen
-from bus.hub.clock import HubClock, ahead_us
+from bus.hub.clock import HubClock, ahead_us, check_clock
 from bus.hub.config import HubConfig
 from bus.hub.statements import Said, Voice, id_of, say
 from bus.kafka.records import Outgoing
 from bus.kafka.writer import Writer
 from bus.ledger.sql import QUERIES
-from bus.ledger.store import CLOCK_TOLERANCE_S, connect
+from bus.ledger.store import connect
 from bus.trust.batch import MAX_BATCH
 from bus.trust.keys import KeyRing, SigningKey
 from bus.trust.stream import Stream
@@ -100,7 +100,7 @@ class Clerk:
         """Read what is new, and say what falls due."""
         now_us = self._clock.now_us()
         head = await connection.fetchrow(QUERIES["clerk_head"])
-        check_clock(now_us, head["now_s"])
+        check_clock("clerk", now_us, head["now_s"])
         await self._read(connection, head["size"])
         faults.at("clerk.read")
         await self._check_sent(connection)
@@ -182,19 +182,6 @@ class Clerk:
             log.warning("clerk.refused", index=row["index"], reasons=row["reasons"])
         for event_id in late:
             del self._sent[event_id]
-
-
-def check_clock(now_us: int, database_s: float) -> None:
-    """A clerk whose clock is ahead would call somebody late too early.
-
-    Raises:
-        Unavailable: it differs from the database's by more than the notary's may.
-    """
-    ahead = (now_us - ahead_us()) / 1e6 - database_s
-    if abs(ahead) > CLOCK_TOLERANCE_S:
-        raise Unavailable(
-            f"the clerk's clock differs from the database's by {ahead:.1f} s", hint="Set the clocks right."
-        )
 
 
 class Pulse:

@@ -12,6 +12,9 @@ import os
 import time
 from pathlib import Path
 
+from bus.errors import Unavailable
+from bus.ledger.store import CLOCK_TOLERANCE_S
+
 VARIABLE = "BUS_TEST_CLOCK"
 
 _path = os.environ.get(VARIABLE, "")
@@ -20,6 +23,25 @@ _path = os.environ.get(VARIABLE, "")
 def ahead_us() -> int:
     """By how many microseconds a test has set this process ahead."""
     return int(Path(_path).read_text(encoding="ascii")) if _path else 0
+
+
+def check_clock(role: str, now_us: int, database_s: float) -> None:
+    """A role that dates what it says does so by the time that the database has too.
+
+    Args:
+        role: whose clock it is.
+        now_us: the time by that clock.
+        database_s: the same moment by the database's.
+
+    Raises:
+        Unavailable: they differ by more than the tolerance.
+    """
+    ahead = (now_us - ahead_us()) / 1e6 - database_s
+    if abs(ahead) > CLOCK_TOLERANCE_S:
+        raise Unavailable(
+            f"the {role}'s clock differs from the database's by {ahead:.1f} s",
+            hint="Set the clocks right: what is dated here must hold against every witness.",
+        )
 
 
 class HubClock:

@@ -18,7 +18,7 @@ from bus.errors import HeadMoved, LedgerError, StartRefused, Unavailable
 from bus.events.clock import Clock
 from bus.events.names import HUB, LANES, lane_of_topic, out_topic
 from bus.hub import faults
-from bus.hub.clock import HubClock, ahead_us
+from bus.hub.clock import HubClock, check_clock
 from bus.hub.config import HubConfig
 from bus.hub.cursor import read_cursors
 from bus.hub.intake import Candidate, check, parse_all, sliced
@@ -35,7 +35,7 @@ from bus.kafka.admin import Admin
 from bus.kafka.reader import OffsetLost, Reader, Unreadable, readable_from
 from bus.kafka.records import Outgoing, Record
 from bus.kafka.writer import WriteError, Writer
-from bus.ledger.store import CLOCK_TOLERANCE_S, Head, Store
+from bus.ledger.store import Head, Store
 from bus.policy import Policy
 from bus.trust.keys import KeyRing
 
@@ -307,7 +307,8 @@ class Notary:
         try:
             await asyncio.wait_for(self._wake.wait(), HEARTBEAT_S)
         except TimeoutError:
-            self._check_clock(await store.heartbeat(head.epoch, self._receipted))
+            database_s = await store.heartbeat(head.epoch, self._receipted)
+            check_clock("notary", self._clock.now_us(), database_s)
 
     async def _flush(self, store: Store, head: Head, batch: list[Candidate | Gap]) -> Head:
         """One transaction: entries, frontier, numbers, offsets and signed receipts, or nothing."""
@@ -315,7 +316,7 @@ class Notary:
         receipted = self._receipted
         async with store.flush(head, len(batch), receipted) as transaction:
             faults.at("notary.head_moved")
-            self._check_clock(transaction.now_s)
+            check_clock("notary", self._clock.now_us(), transaction.now_s)
             accepted = await transaction.find_accepted(ids_of(batch))
             await look_up(transaction, batch, accepted)
             built = build(self._state, batch, accepted, self._clock.now_us(), self._nonces)
@@ -335,14 +336,6 @@ class Notary:
         await self._unsent.put((built.frontier.size, receipts))
         self._log(built, started)
         return Head(built.frontier.size, built.frontier.root(), built.frontier, head.epoch, built.time_us, receipted)
-
-    def _check_clock(self, database_s: float) -> None:
-        ahead = (self._clock.now_us() - ahead_us()) / 1e6 - database_s
-        if abs(ahead) > CLOCK_TOLERANCE_S:
-            raise Unavailable(
-                f"the notary's clock differs from the database's by {ahead:.1f} s",
-                hint="Set the clocks right: an entry's time must hold against every witness.",
-            )
 
     async def _send_receipts(self) -> None:
         """Send receipts behind the flushes; a failure ends this notary, and the next one sends them again."""

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from bus.errors import Unavailable, UsageError
 from bus.events.clock import format_us
 from bus.events.ids import dashed
-from bus.hub.clerk import CATCH_UP_S, Pulse, check_clock, settled
+from bus.hub.clerk import CATCH_UP_S, Pulse, settled
+from bus.hub.clock import check_clock
 from bus.hub.config import ClerkConfig
 from bus.hub.statements import dated, say, statement_id
 from bus.trust.adoptions import adoption
@@ -487,9 +488,9 @@ def test_a_notary_that_was_away_has_time_to_read_what_waited() -> None:
 @pytest.mark.parametrize("off_s", [-3600, -5.1, 5.1, 3600])
 def test_a_clerk_whose_clock_is_wrong_says_nothing(off_s: float) -> None:
     """It stops, rather than call somebody late by a clock of its own; a few seconds are let pass."""
-    check_clock(1_000_000_000, 1000 - 4.9)
+    check_clock("clerk", 1_000_000_000, 1000 - 4.9)
     with pytest.raises(Unavailable, match="differs"):
-        check_clock(1_000_000_000, 1000 + off_s)
+        check_clock("clerk", 1_000_000_000, 1000 + off_s)
 
 
 @pytest.mark.parametrize("text", ["", "zz" * 32, "ab" * 31, "ab" * 33, "AB" * 32, "\u0665" * 64])
