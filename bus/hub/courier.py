@@ -13,7 +13,7 @@ the ledger's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -27,6 +27,7 @@ from bus.hub.clock import ahead_us
 from bus.hub.config import HubConfig
 from bus.hub.cursor import Cursor, read_cursors
 from bus.hub.parked import Parked
+from bus.hub.together import together
 from bus.kafka.records import Outgoing
 from bus.kafka.writer import WriteError, Writer
 from bus.ledger.sql import QUERIES
@@ -71,7 +72,7 @@ class Courier:
                 await self._check(connection, cursor)
                 self._log.info("courier.started", index=cursor.index, parked=sorted(cursor.parked))
                 self.ready.set()
-                await _first_of(self._deliver_forever(connection, writer, cursor), self._try_parked())
+                await together(self._deliver_forever(connection, writer, cursor), self._try_parked())
             finally:
                 connection.terminate()
 
@@ -227,19 +228,6 @@ class Courier:
             if number % CHUNK == CHUNK - 1:
                 await asyncio.sleep(0)
         return records
-
-
-async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run all until one ends, which is an error; the others end with it."""
-    tasks = [asyncio.create_task(one) for one in coroutines]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def inbox_records(row: Any) -> list[Outgoing]:

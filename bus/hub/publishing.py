@@ -8,6 +8,7 @@ from bus.errors import UsageError
 from bus.hub.config import HubConfig
 from bus.hub.publisher import LogPublisher
 from bus.hub.serve import serve_forever
+from bus.hub.together import together
 
 
 class Published:
@@ -22,20 +23,14 @@ class Published:
     async def run(self) -> None:
         """Run until cancelled, or until the publisher or the server ends with an error."""
         serving = asyncio.Event()
-        tasks = [asyncio.create_task(self._publisher.run()), asyncio.create_task(self._announce(serving))]
-        if self._serve:
-            if self._config is None or self._config.listen is None:
-                raise UsageError("--serve needs `listen` in [publisher] of the hub's configuration")
-            folder = self._config.folder / "log"
-            tasks.append(asyncio.create_task(serve_forever(folder, self._config.listen, serving)))
-        else:
+        if not self._serve:
             serving.set()
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await together(self._publisher.run(), self._announce(serving))
+            return
+        if self._config is None or self._config.listen is None:
+            raise UsageError("--serve needs `listen` in [publisher] of the hub's configuration")
+        server = serve_forever(self._config.folder / "log", self._config.listen, serving)
+        await together(self._publisher.run(), self._announce(serving), server)
 
     async def _announce(self, serving: asyncio.Event) -> None:
         await self._publisher.ready.wait()
