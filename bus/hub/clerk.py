@@ -108,11 +108,11 @@ class Clerk:
         alive_s, caught_up = self._pulse.hear(head["alive_s"], time.monotonic())
         ledger_us = head["time_us"] if caught_up else 0
         owing = self._book.owed(settled(now_us, ledger_us, int(alive_s * 1_000_000) + ahead_us()), most)
-        await self._look_for_taken(connection, list(islice(self._fresh(owing, now_us), MAX_SAID)), now_us)
-        fresh = islice(self._fresh(owing, now_us), MAX_SAID)
-        wanted = [say(self._voice, owed, now_us, self._taken) for owed in fresh]
-        if not wanted:
+        fresh = list(islice(self._fresh(owing, now_us), MAX_SAID))
+        if not fresh:
             return
+        await self._look_for_taken(connection, fresh, now_us)
+        wanted = [say(self._voice, owed, now_us, self._taken) for owed in fresh]
         faults.at("clerk.send.before")
         await outbox.send(wanted, now_us)
         faults.at("clerk.send.after")
@@ -129,7 +129,7 @@ class Clerk:
     async def _look_for_taken(self, connection: Any, owing: Sequence[Owed], now_us: int) -> None:
         """Which of the ids to be used somebody else was first to use: anybody can compute them beforehand."""
         ids = [UUID(id_of(self._voice, one, now_us)) for one in owing]
-        for row in await connection.fetch(QUERIES["ids_of_others"], ids) if ids else ():
+        for row in await connection.fetch(QUERIES["ids_of_others"], ids):
             if row["event_id"].bytes not in self._taken:
                 self._taken.add(row["event_id"].bytes)
                 log.warning("clerk.id_taken", index=row["index"])
@@ -138,21 +138,26 @@ class Clerk:
 
     async def _read(self, connection: Any, size: int) -> None:
         """Take in the entries up to the committed size, and when they were delivered."""
-        while self._next < size:
-            telling, owing = registry.ids_of(TELLING), registry.ids_of(self._book.owing())
-            rows = await connection.fetch(QUERIES["clerk_entries"], self._next, size, telling, owing, BATCH)
-            self._next = size if len(rows) < BATCH else rows[-1]["index"] + 1
-            for number, row in enumerate(rows):
-                await self._take(connection, row)
-                if number % 64 == 63:
-                    await asyncio.sleep(0)
-                if (
-                    row["step"] == "adopted" and registry.ids_of(self._book.owing()) != owing
-                ):  # a new table: behind it, read by its types
-                    self._next = row["index"] + 1
-                    break
+        while True:
+            if self._next < size:
+                await self._read_some(connection, size)
             await self._look_for_deliveries(connection)
-        await self._look_for_deliveries(connection)
+            if self._next >= size:
+                return
+
+    async def _read_some(self, connection: Any, size: int) -> None:
+        """Take in the next entries, at most up to where a new table says that others must be read."""
+        owing = self._book.owing()
+        types = (registry.ids_of(TELLING), registry.ids_of(owing))
+        rows = await connection.fetch(QUERIES["clerk_entries"], self._next, size, *types, BATCH)
+        self._next = size if len(rows) < BATCH else rows[-1]["index"] + 1
+        for number, row in enumerate(rows):
+            await self._take(connection, row)
+            if number % 64 == 63:
+                await asyncio.sleep(0)
+            if row["step"] == "adopted" and self._book.owing() != owing:
+                self._next = row["index"] + 1
+                return
 
     async def _take(self, connection: Any, row: Any) -> None:
         seen = _seen(row)
