@@ -20,6 +20,13 @@ def uuid7(now_us: int, rand: bytes) -> bytes:
     return (ms << 80 | 7 << 76 | (fraction_us * 4096 // 1000) << 64 | 2 << 62 | low).to_bytes(16, "big")
 
 
+def uuid7_of(ms: bytes, bits: bytes) -> bytes:
+    """The id of an instant, 6 bytes of milliseconds, whose other bits are those of 16 bytes in their places."""
+    made = bytearray(ms + bits[6:16])
+    made[6], made[8] = 0x70 | made[6] & 0x0F, 0x80 | made[8] & 0x3F
+    return bytes(made)
+
+
 def uuid7_time_us(event_id: bytes) -> int | None:
     """The instant in an id, a whole millisecond in microseconds; None if it is not of version 7, variant 2."""
     if len(event_id) != 16 or event_id[6] >> 4 != 7 or event_id[8] >> 6 != 2:

@@ -20,12 +20,13 @@ from __future__ import annotations
 import hmac
 from collections.abc import Container
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bus.events import registry
 from bus.events.codec import assemble, encode_body, encode_header, encode_sealed
+from bus.events.ids import uuid7_of
 from bus.events.names import HUB, ce_headers, out_topic
 from bus.events.registry import SchemaInfo
 from bus.events.types import Header, OverdueBody, TakedownNoticeBody
@@ -72,11 +73,8 @@ class Said(Struct, frozen=True):
 
 def statement_id(origin: str, fact: bytes, at_us: int) -> bytes:
     """The id of a fact that fell due at an instant."""
-    digest = bytearray(sha256(b"safeguard/id/v1\x00" + origin.encode() + b"\x00" + fact).digest()[:16])
-    digest[:6] = (at_us // 1000).to_bytes(6, "big")
-    digest[6] = 0x70 | digest[6] & 0x0F
-    digest[8] = 0x80 | digest[8] & 0x3F
-    return bytes(digest)
+    digest = sha256(b"safeguard/id/v1\x00" + origin.encode() + b"\x00" + fact).digest()
+    return uuid7_of((at_us // 1000).to_bytes(6, "big"), digest)
 
 
 def fact_of(owed: Owed) -> bytes:
@@ -101,9 +99,7 @@ def id_of(voice: Voice, owed: Owed, now_us: int, taken: Container[bytes] = ()) -
 
 def own_id(voice: Voice, event_id: bytes) -> bytes:
     """In place of an id that somebody else was first to use: the same instant, the rest made from the secret."""
-    made = bytearray(_mac(voice, b"id", event_id)[:16])
-    made[:7], made[8] = event_id[:6] + bytes([0x70 | made[6] & 0x0F]), 0x80 | made[8] & 0x3F
-    return bytes(made)
+    return uuid7_of(event_id[:6], _mac(voice, b"id", event_id))
 
 
 def say(voice: Voice, owed: Owed, now_us: int, taken: Container[bytes] = ()) -> Said:
@@ -189,21 +185,5 @@ def _overdue(duty: Duty, statement: Statement, salt: bytes) -> OverdueBody:
 
 def _repeated(case: Case, salt: bytes) -> TakedownNoticeBody:
     """The codes of the notice again; where the items are and why is sealed, and not ours to say."""
-    body: Any = case.body
-    return TakedownNoticeBody(
-        salt=salt,
-        form=body.form,
-        target_type=body.target_type,
-        item_count=body.item_count,
-        where=body.where,
-        provisions=body.provisions,
-        authority_level=body.authority_level,
-        territorial_scope=body.territorial_scope,
-        redress=body.redress,
-        language=body.language,
-        measures=body.measures,
-        preservation=body.preservation,
-        why_not_preserved=body.why_not_preserved,
-        le_clearance=body.le_clearance,
-        renotify_every_h=body.renotify_every_h,
-    )
+    body: TakedownNoticeBody = case.body
+    return structs.replace(body, salt=salt)
