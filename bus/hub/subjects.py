@@ -187,6 +187,8 @@ async def look_up(reads: Reads, candidates: Sequence[object], accepted: dict[byt
     opened = {one.standing.subject for one in map(accepted.get, ids) if one is not None and one.standing is not None}
     await _add(reads, [one for one in opened if one not in accepted or accepted[one].standing is None], accepted)
     keys = [UUID(one) for one in {*ids, *opened} if one in accepted]
+    if not keys:
+        return
     holds: dict[int, Standing] = {}
     for row in await reads.fetch("find_steps", keys):
         standing = accepted[row["subject"].bytes].standing

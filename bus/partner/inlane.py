@@ -103,9 +103,11 @@ class Opener:
     def _remember(self, found: Sequence[Checked], told: Sequence[Seen]) -> None:
         """Keep what later events may be about, and what the published log must have, in one transaction."""
         named = [subject for one in found if one.decoded is not None for subject in named_by(one.decoded)]
-        arrivals = [one.arrival for one in found if one.arrival is not None]
-        leaves = [*told, *(Seen(one.index, leaf_hash(one.leaf.encode())) for one in arrivals)]
-        if not named and (self._watch is None or not leaves):
+        leaves: list[Seen] = []
+        if self._watch is not None:
+            arrivals = [one.arrival for one in found if one.arrival is not None]
+            leaves = [*told, *(Seen(one.index, leaf_hash(one.leaf.encode())) for one in arrivals)]
+        if not named and not leaves:
             return
         with self._journal.batch():
             self._journal.remember(named)
