@@ -140,29 +140,18 @@ def follow(info: SchemaInfo, header: Header, stands: Accepted, accepted: dict[by
     return ((stands.index, UUID(key), info.name, line, None if step.keeps else header.step, states),)
 
 
-def replay(events: Iterable[tuple[int, Decoded]]) -> list[Row]:
-    """The rows again from accepted events in ledger order."""
+def replay(events: Iterable[tuple[int, Decoded, bytes]]) -> tuple[list[Row], list[ReachRow]]:
+    """The rows of ``ledger.step`` and ``ledger.reach`` again, from accepted events and their decisions in order."""
     accepted: dict[bytes, Accepted] = {}
-    rows: list[Row] = []
-    for index, event in events:
-        header = event.header
-        stands = accepted[header.event_id] = Accepted(index, b"", header.thread, header.lane, None, event)
-        rows += follow(event.info, header, stands, accepted)
-    return rows
-
-
-def replay_reach(events: Iterable[tuple[int, Decoded, bytes]]) -> list[ReachRow]:
-    """The rows of ``ledger.reach`` again from accepted events, with their decisions, in ledger order."""
-    accepted: dict[bytes, Accepted] = {}
-    rows: list[ReachRow] = []
+    steps: list[Row] = []
+    reach: list[ReachRow] = []
     for index, event, decision in events:
-        header = event.header
-        stands = accepted[header.event_id] = Accepted(
-            index, b"", header.thread, header.lane, None, event, decision=decision
-        )
-        follow(event.info, header, stands, accepted)
-        rows += spread(event.info, header, stands, accepted)
-    return rows
+        info, header = event.info, event.header
+        stands = Accepted(index, b"", header.thread, header.lane, None, event, decision)
+        accepted[header.event_id] = stands
+        steps += follow(info, header, stands, accepted)
+        reach += spread(info, header, stands, accepted)
+    return steps, reach
 
 
 # --- looking up -------------------------------------------------------------------------------------------------------

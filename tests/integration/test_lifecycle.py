@@ -14,7 +14,7 @@ from bus.events import registry
 from bus.events.codec import assemble, decode
 from bus.events.examples import example
 from bus.events.ids import dashed
-from bus.hub.subjects import replay, replay_reach
+from bus.hub.subjects import replay
 from bus.partner import Profile, Publisher
 from bus.sandbox.lifecycle import Sandbox
 
@@ -118,5 +118,6 @@ async def test_steps_can_be_told_again_from_the_entries(desk: Desk, sandbox: San
         assert info is not None
         found = decode(assemble(info, row["header"], row["body"], b"\x00"))
         accepted.append((row["index"], found, row["decision"]))
-    assert [tuple(row) for row in steps] == replay((index, found) for index, found, _ in accepted)
-    assert [tuple(row) for row in reach] == sorted(replay_reach(accepted), key=lambda row: (row[2], row[0], row[1]))
+    step_rows, reach_rows = replay(accepted)
+    assert [tuple(row) for row in steps] == step_rows
+    assert [tuple(row) for row in reach] == sorted(reach_rows, key=lambda row: (row[2], row[0], row[1]))

@@ -1,6 +1,6 @@
 -- Who got an event otherwise than by its own decision, and which events were recalled: what a recall must reach.
 -- One row for each organisation at most, however often an event is passed on. Made of entries alone: it can be told
--- again from them (bus.hub.subjects.replay_reach).
+-- again from them (bus.hub.subjects.replay).
 
 SET ROLE ledger_owner;
 
