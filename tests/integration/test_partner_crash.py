@@ -65,8 +65,7 @@ async def run(profile: str, home: Path, source: Path, *, kill_after: tuple[int, 
     said: list[bytes] = []
     if kill_after is not None:
         outcomes, wait_s = kill_after
-        for _ in range(outcomes):
-            said.append(await child.stdout.readline())
+        said += [await child.stdout.readline() for _ in range(outcomes)]
         await asyncio.sleep(wait_s)
         with contextlib.suppress(ProcessLookupError):  # it may have said its last word, and ended
             child.kill()
