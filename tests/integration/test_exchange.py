@@ -154,7 +154,9 @@ def test_the_page_about_it_runs(sandbox: Sandbox, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("BUS_PROFILE", sandbox.status()["organisations"][PLATFORM]["profile"])
     monkeypatch.chdir(tmp_path)
     printed = io.StringIO()
+    names: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.redirect_stdout(printed):
-        exec(compile(program, "docs/exchange.md", "exec"), {"__name__": "__main__"})
+        exec(compile(program, "docs/exchange.md", "exec"), names)
     told = [json.loads(line) for line in printed.getvalue().splitlines()]
+    assert told, f"{len(names['records'])} records to {names['checkpoint']}, {len(names['signals'])} signals"
     assert {"needle", "distance", "list", "entry", "opinion"} <= set(told[0])
