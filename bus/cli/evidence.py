@@ -65,10 +65,10 @@ bus evidence verify *.evidence --policy policy -o ndjson
 @output_option("table", "json", "ndjson")
 def verify(files: Sequence[Path], policy: Path | None, output: str) -> int | None:
     """Check evidence: every check with its outcome, and what follows. Ends with 3 if anything is false."""
-    from bus.evidence.published import load_policy
     from bus.evidence.verify import verify as verify_bytes
+    from bus.tlog.policy import Policy
 
-    believed = load_policy(policy_file(policy))
+    believed = Policy.load(policy_file(policy))
     reports = (verify_bytes(file.read_bytes(), believed, file=str(file)) for file in files)
     false = sum(not report.holds for report in _print(reports, output))
     say(f"{len(files) - false} of {len(files)} hold.", colour="red" if false else "green")

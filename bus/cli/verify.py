@@ -59,12 +59,12 @@ def verify(
 
     Ends with 3 at the first thing that is wrong, and says it in a sentence.
     """
-    from bus.verify.claims import load_policy
+    from bus.tlog.policy import Policy
     from bus.verify.crew import cores
 
     if source and not mirror:
         raise UsageError("--from is for --mirror", hint="Give --mirror DIR too.")
-    believed = load_policy(policy_file(policy))
+    believed = Policy.load(policy_file(policy))
     older = None if since is None else since.read_bytes()
     begun, count = time.monotonic(), jobs or cores()
     if mirror is not None:

@@ -19,12 +19,12 @@ from bus.events.registry import SchemaInfo
 from bus.events.types import Decision, Header
 from bus.evidence.exhibit import Exhibit
 from bus.evidence.report import Check
+from bus.tlog.ed25519 import verify
 from bus.tlog.leaf import Leaf, Outcome
 from bus.tlog.tree import leaf_hash, root_from_inclusion
 from bus.trust.batch import signed_message
 from bus.trust.bus_signature import BusSignature
 from bus.trust.commitment import commitment_of_digests
-from bus.trust.keys import verify
 
 
 class Entry(msgspec.Struct):

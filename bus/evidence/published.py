@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from bus.errors import CheckFailed, LedgerError, Malformed, Unavailable, UsageError
+from bus.errors import CheckFailed, LedgerError, Malformed, Unavailable
 from bus.evidence.exhibit import Earlier
 from bus.tlog.note import Note
 from bus.tlog.policy import Judgement, Policy
@@ -22,22 +22,6 @@ from bus.tlog.tiletree import TileTree
 from bus.tlog.tree import HASH_SIZE
 
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
-
-
-def load_policy(file: Path) -> Policy:
-    """The policy of a file.
-
-    Raises:
-        UsageError: there is none, or it is none.
-    """
-    try:
-        return Policy.parse(file.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    except Malformed as error:
-        raise UsageError(
-            f"{file} is no policy ({error.detail})", hint="docs/evidence.md shows what a policy looks like."
-        ) from None
 
 
 class Published:

@@ -18,7 +18,6 @@ from bus.errors import CheckFailed, Malformed, StartRefused, UsageError
 from bus.hub.tilefiles import write_durable
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.note import Note
-from bus.tlog.policy import Policy
 from bus.tlog.vkey import Kind, NoteKey, VerifierKey
 
 KEY, NEXT = "log.key", "next.key"
@@ -81,20 +80,6 @@ def known_keys(folder: Path) -> list[VerifierKey]:
         return [VerifierKey.decode(p.read_text(encoding="ascii").strip()) for p in paths if p.is_file()]
     except (Malformed, ValueError) as error:
         raise UsageError(f"{folder} has a verifier key that is none") from error
-
-
-def load_policy(path: Path) -> Policy:
-    """The policy of the publisher's folder.
-
-    Raises:
-        UsageError: it is missing, or no policy.
-    """
-    try:
-        return Policy.parse(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="See docs/publisher.md.") from error
-    except Malformed as error:
-        raise UsageError(f"{path} is not a policy: {error.detail}") from error
 
 
 def last_signed(folder: Path) -> Checkpoint | None:

@@ -38,7 +38,7 @@ from bus.errors import (
 from bus.hub import faults
 from bus.hub.config import HubConfig, PublisherConfig
 from bus.hub.filecheck import first_wrong
-from bus.hub.logkey import last_signed, load_policy, signing_keys
+from bus.hub.logkey import last_signed, signing_keys
 from bus.hub.tilefiles import RightEdge, alone_in, prune_partials, write_durable, write_files
 from bus.ledger.sql import QUERIES
 from bus.ledger.store import connect
@@ -46,7 +46,7 @@ from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.cosignature import Cosignature
 from bus.tlog.frontier import SUBTREE_SIZE
 from bus.tlog.note import Note, Signature, decode_signatures, sign_note
-from bus.tlog.policy import Witness
+from bus.tlog.policy import Policy, Witness
 from bus.tlog.tile import Tile
 from bus.tlog.tiletree import TileTree
 from bus.witness.client import add_checkpoint
@@ -76,7 +76,7 @@ class LogPublisher:
         self._folder = config.publisher.folder
         self._log_folder = self._folder / "log"
         self._keys = signing_keys(self._folder, config.origin)
-        self._policy = load_policy(self._folder / "policy")
+        self._policy = Policy.load(self._folder / "policy")
         self._witnessed: dict[str, int] = {}
         self._renew_at = 0.0
         self.ready = asyncio.Event()

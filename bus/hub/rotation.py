@@ -14,7 +14,7 @@ from typing import Final
 from bus.errors import CheckFailed, Malformed, NotAllowed, UsageError
 from bus.hub.config import HubConfig, PublisherConfig
 from bus.hub.load import load_directory
-from bus.hub.logkey import KEY, NEXT, load_key, load_policy, make_key, signing_keys
+from bus.hub.logkey import KEY, NEXT, load_key, make_key, signing_keys
 from bus.hub.tilefiles import write_durable
 from bus.hub.witnessed import ask_witnesses
 from bus.ledger.store import Store
@@ -33,7 +33,7 @@ def begin(config: HubConfig) -> VerifierKey:
         UsageError: there is no publisher's folder, or it is not that of this log.
     """
     folder = publisher_of(config).folder
-    current, policy = load_key(folder / KEY, config.origin), load_policy(folder / "policy")
+    current, policy = load_key(folder / KEY, config.origin), Policy.load(folder / "policy")
     if not (folder / NEXT).is_file():
         make_key(folder / NEXT, config.origin)
     new = load_key(folder / NEXT, config.origin).verifier
@@ -61,7 +61,7 @@ async def finish(config: HubConfig) -> tuple[VerifierKey, Path]:
     old, new = signing_keys(folder, config.origin)
     await _is_named(config, new.verifier)
     note = _signed_by_both(folder, old.verifier, new.verifier)
-    await _is_trusted(load_policy(folder / "policy"), note, new)
+    await _is_trusted(Policy.load(folder / "policy"), note, new)
     kept = folder / f"old-{old.verifier.key_id.hex()}.key"
     write_durable(kept.with_suffix(".vkey"), f"{old.verifier.encode()}\n".encode())
     kept.unlink(missing_ok=True)  # a run that was cut short may have left it, before the key was replaced

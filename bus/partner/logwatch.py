@@ -18,13 +18,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
-from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import structlog
 from msgspec import Struct
 
-from bus.errors import BusError, CheckFailed, Malformed, Unavailable, UsageError
+from bus.errors import BusError, CheckFailed, Malformed, Unavailable
 from bus.events.clock import Clock, SystemClock
 from bus.partner.logcheck import LogTree
 from bus.partner.logmemory import Head, LogMemory, Seen
@@ -69,20 +68,6 @@ class _Trouble(Struct, frozen=True):
 
     problem: str
     message: str
-
-
-def load_policy(path: Path) -> Policy:
-    """The policy that a profile names.
-
-    Raises:
-        UsageError: it is missing, or no policy.
-    """
-    try:
-        return Policy.parse(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"policy {path} cannot be read: {error.strerror}", hint="See docs/log-check.md.") from error
-    except Malformed as error:
-        raise UsageError(f"{path} is not a policy: {error.detail}") from error
 
 
 class LogWatch:

@@ -28,10 +28,11 @@ from bus.partner.journal import Journal
 from bus.partner.known import DirectoryReader
 from bus.partner.logmemory import LogMemory
 from bus.partner.logsource import LogSource
-from bus.partner.logwatch import LogAlarm, LogWatch, load_policy
+from bus.partner.logwatch import LogAlarm, LogWatch
 from bus.partner.profile import Profile
 from bus.partner.progress import Mark
 from bus.partner.transport import KafkaTransport, Transport
+from bus.tlog.policy import Policy
 from bus.trust.keys import KeyRing
 
 log: Any = structlog.get_logger("bus.partner")
@@ -140,7 +141,7 @@ class Subscriber:
         settings = self._profile.log
         if settings is None:
             return None
-        policy = load_policy(settings.policy_file)
+        policy = Policy.load(settings.policy_file)
         source = await stack.enter_async_context(LogSource(settings.url))
         return LogWatch(
             self._profile.origin,

@@ -13,7 +13,6 @@ from typing import Any
 
 from bus.errors import CheckFailed, UsageError
 from bus.hub.config import HubConfig
-from bus.hub.logkey import load_policy
 from bus.hub.rotation import publisher_of
 from bus.hub.tilefiles import write_files
 from bus.repair.scene import newest_note, newest_signed
@@ -36,7 +35,7 @@ def continue_from(config: HubConfig, old: Path, reason: str, lost: str | None) -
         UsageError: a folder, the range or the origin is wrong.
         CheckFailed: the old folder has no checkpoint that its own policy believes.
     """
-    folder, policy = publisher_of(config).folder, load_policy(old / "policy")
+    folder, policy = publisher_of(config).folder, Policy.load(old / "policy")
     origin = _old_origin(policy, config.origin, old)
     note = newest_note(old, policy, origin)
     signed, _ = newest_signed(old, note)

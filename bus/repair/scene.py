@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from bus.errors import CheckFailed, Malformed, NotAllowed, StartRefused, UsageError
 from bus.hub.config import HubConfig, PublisherConfig
-from bus.hub.logkey import kept_files, last_signed, load_policy
+from bus.hub.logkey import kept_files, last_signed
 from bus.hub.witnessed import Held, any_note, ask_witnesses
 from bus.ledger.sql import QUERIES
 from bus.ledger.store import Head, Store, connect
@@ -69,7 +69,7 @@ async def opened(config: HubConfig) -> AsyncGenerator[Scene]:
         raise UsageError("the hub's configuration has no [publisher]", hint="See docs/runbooks/repair.md.")
     if not publisher.folder.is_dir():
         raise UsageError(f"{publisher.folder} is not there", hint="Put the publisher's folder back, or a copy of it.")
-    policy = load_policy(publisher.folder / "policy")
+    policy = Policy.load(publisher.folder / "policy")
     if not any(log.key.name == config.origin for log in policy.logs):
         raise UsageError(f"{publisher.folder} is the folder of another log than {config.origin}")
     store = Store(await connect(config.notary_dsn, "repair"))

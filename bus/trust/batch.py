@@ -17,10 +17,11 @@ from typing import Final
 
 import msgspec
 
+from bus.tlog.ed25519 import verify
 from bus.tlog.tree import inclusion_paths, leaf_hash, leaf_hashes, node_hash, root_from_inclusion
 from bus.trust.batch_header import MAX_BATCH, NO_ROOT, BatchHeader
 from bus.trust.bus_signature import BusSignature, pack_signature
-from bus.trust.keys import SigningKey, verify
+from bus.trust.keys import SigningKey
 
 __all__ = [
     "MAX_BATCH",

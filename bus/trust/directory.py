@@ -27,8 +27,9 @@ from bus.events.types import (
     OrganisationAdmittedBody,
     OrganisationSuspendedBody,
 )
+from bus.tlog.ed25519 import verify
 from bus.trust.adoptions import Adoptions
-from bus.trust.keys import SigningKey, sealing_key_id, signing_key_id, verify
+from bus.trust.keys import SigningKey, sealing_key_id, signing_key_id
 
 HUB: Final = "hub"
 OVERLAP_US: Final = 24 * 3600 * 1_000_000

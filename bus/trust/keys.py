@@ -5,8 +5,8 @@
     signing key_id = H(0x01 ‖ Ed25519 public key 32)
     sealing key_id = H(0x02 ‖ ML-KEM-768 public key 1184 ‖ X25519 public key 32)
 
-Signatures are made and checked by libsodium, whose rule is strict: it refuses keys and nonces of low order and
-S ≥ L, which OpenSSL lets pass, and two verifiers with two rules could not hold one ledger.
+Signatures are made by libsodium, and checked by its strict rule (:mod:`bus.tlog.ed25519`): two verifiers with two
+rules could not hold one ledger.
 """
 
 from __future__ import annotations
@@ -22,14 +22,11 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
-from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
-from nacl.exceptions import BadSignatureError
+from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 
 from bus.errors import UsageError
+from bus.tlog.ed25519 import SEED_SIZE, SIGNATURE_SIZE
 
-PUBLIC_KEY_SIZE: Final = 32
-SIGNATURE_SIZE: Final = 64
-SEED_SIZE: Final = 32
 SEALING_PUBLIC_SIZE: Final = 1216
 SEALING_PRIVATE_SIZE: Final = 96
 
@@ -42,17 +39,6 @@ def signing_key_id(public_key: bytes) -> bytes:
 def sealing_key_id(public_key: bytes) -> bytes:
     """Id of a sealing key by its 1,216 public bytes."""
     return sha256(b"\x02" + public_key).digest()
-
-
-def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether ``signature`` is this key's over ``message``, by libsodium's strict rule. Never raises."""
-    if len(public_key) != PUBLIC_KEY_SIZE or len(signature) != SIGNATURE_SIZE:
-        return False
-    try:
-        crypto_sign_open(signature + message, public_key)
-    except BadSignatureError:
-        return False
-    return True
 
 
 class SigningKey:

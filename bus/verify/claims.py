@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from bus.errors import CheckFailed, Malformed, Unavailable, UsageError
+from bus.errors import CheckFailed, Malformed, Unavailable
 from bus.tlog.note import Note
 from bus.tlog.policy import Cosigned, Policy
 from bus.verify.fault import Fault
@@ -35,20 +35,6 @@ class Claim(msgspec.Struct, frozen=True):
     has_quorum: bool
     data: bytes
     """The note."""
-
-
-def load_policy(file: Path) -> Policy:
-    """The policy of a file.
-
-    Raises:
-        UsageError: there is none, or it is none.
-    """
-    try:
-        return Policy.parse(file.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    except Malformed as error:
-        raise UsageError(f"{file} is not a policy ({error.detail})", hint="See docs/publisher.md.") from None
 
 
 def read_claim(data: bytes, policy: Policy, name: str, place: str) -> Claim:

@@ -33,7 +33,6 @@ from bus.tlog.note import Note, sign_note
 from bus.tlog.policy import Policy
 from bus.tlog.tile import tiles_of
 from bus.tlog.vkey import NoteKey
-from bus.verify.claims import load_policy
 from bus.verify.fault import Fault, Wrong
 from bus.verify.ledger import verify_snapshot
 from bus.verify.published import verify_files
@@ -93,7 +92,7 @@ async def case(trial: Sandbox) -> AsyncIterator[Case]:
         size = await _at_rest(trial, connection)
         picks = await _picks(connection, size)
         key = NoteKey.decode((trial.home.publisher / "log.key").read_text(encoding="ascii").strip())
-        policy = load_policy(trial.home.publisher / "policy")
+        policy = Policy.load(trial.home.publisher / "policy")
         yield Case(trial.home.publisher, policy, connection, status["postgres"]["dsn"], size, key, picks)
     finally:
         await connection.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bus.errors import LedgerError, Unavailable, UsageError
-from bus.evidence.published import Published, load_policy
+from bus.evidence.published import Published
 from bus.evidence.verify import verify
 from bus.tlog import tree
 from bus.tlog.note import Note
@@ -136,12 +136,12 @@ def test_a_policy_file_is_read(tmp_path: Path) -> None:
     """A file that is missing or no policy is a usage error that names it."""
     file = tmp_path / "policy"
     with pytest.raises(UsageError, match="cannot be read"):
-        load_policy(file)
+        Policy.load(file)
     file.write_text("quorum some\n")
     with pytest.raises(UsageError, match="line 1"):
-        load_policy(file)
+        Policy.load(file)
     file.write_text(POLICY_TEXT)
-    assert load_policy(file) == POLICY
+    assert Policy.load(file) == POLICY
     assert isinstance(POLICY, Policy)
 
 

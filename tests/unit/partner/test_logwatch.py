@@ -23,7 +23,7 @@ from bus.partner.journal import Journal
 from bus.partner.logcheck import LogTree, prefix_root
 from bus.partner.logmemory import Head, LogMemory, Seen
 from bus.partner.logsource import Fetch, LogSource
-from bus.partner.logwatch import LogWatch, load_policy
+from bus.partner.logwatch import LogWatch
 from bus.partner.profile import LogSettings
 from bus.testing import ManualClock
 from bus.tlog import tree
@@ -706,10 +706,10 @@ async def test_without_a_log_in_the_profile_nothing_is_looked_for(place: MemoryP
 def test_a_policy_that_is_none_is_named(tmp_path: Path) -> None:
     """Missing or wrong, the file is said, and which line of it."""
     with pytest.raises(UsageError, match="policy"):
-        load_policy(tmp_path / "policy")
+        Policy.load(tmp_path / "policy")
     (tmp_path / "policy").write_text("quorum none\nlog x\n")
     with pytest.raises(UsageError, match="line 2"):
-        load_policy(tmp_path / "policy")
+        Policy.load(tmp_path / "policy")
 
 
 def test_the_inbox_of_these_tests_is_the_receivers() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bus.errors import UsageError
-from bus.trust.keys import KeyRing, SealingKey, SigningKey, sealing_key_id, signing_key_id, verify
+from bus.tlog.ed25519 import verify
+from bus.trust.keys import KeyRing, SealingKey, SigningKey, sealing_key_id, signing_key_id
 
 GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 
