@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from difflib import get_close_matches
 from hashlib import sha256
 
 from bus.adapters.drafts import Context, Draft, Input, ItemKey, Memory, Notice, Seen, Tell
@@ -22,12 +21,10 @@ from bus.events.clock import Clock
 from bus.events.codec import MAX_BODY, MAX_HEADER, MAX_SEALED
 from bus.events.ids import dashed, uuid7
 from bus.events.jsonform import Parts, parse_event
-from bus.events.names import HUB
 from bus.partner import compose
 from bus.partner.journal import Item, Journal
-from bus.partner.known import DirectoryReader
+from bus.partner.known import read_directory, strangers, unsealable
 from bus.partner.profile import Profile
-from bus.partner.transport import KafkaTransport
 
 _DIGEST, _THREAD = 32, 16
 _WRAP = 1210
@@ -87,14 +84,11 @@ class Intake:
         if self._count < 2 or not self._sealed_for:
             return  # of a single event nothing can be half-published
         now_us = self._clock.now_us()
-        transport = KafkaTransport(self._profile.connection())
-        async with DirectoryReader(self._profile, transport, "bus-publish") as reader:
-            for org, (file, place) in self._sealed_for.items():
-                if not reader.directory.sealing_keys(org, now_us):
-                    rule = f"header.audience: {org} has no sealing key, so nothing can be sealed for it"
-                    near = get_close_matches(org, reader.directory.organisations, n=2)
-                    hint = f"Did you mean {' or '.join(near)}?" if near and org not in near else ""
-                    raise InvalidFile(file, place, rule, hint=hint)
+        directory = await read_directory(self._profile, "bus-publish")
+        for org, (file, place) in self._sealed_for.items():
+            if not directory.sealing_keys(org, now_us):
+                error = unsealable(directory, org)
+                raise InvalidFile(file, place, f"{error.path}: {error.rule}", hint=_hint(error))
 
     @property
     def audience(self) -> list[str]:
@@ -107,10 +101,7 @@ class Intake:
         Raises:
             Unavailable, NotAllowed: the directory cannot be read.
         """
-        transport = KafkaTransport(self._profile.connection())
-        async with DirectoryReader(self._profile, transport, "bus-publish") as reader:
-            known = {*reader.directory.organisations, *reader.directory.agreements, HUB}
-        return {one: get_close_matches(one, known, n=2) for one in self.audience if one not in known}
+        return strangers(await read_directory(self._profile, "bus-publish"), self.audience)
 
     def ready(self, *sources: Source) -> Iterator[compose.Draft]:
         """Read checked files again, as what :meth:`bus.partner.Publisher.publish` takes.

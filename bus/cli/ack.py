@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from bus.cli.act import (
     follow,
     received,
     say_events,
+    subject_of,
     unknown_event,
     warn_recalled,
 )
@@ -55,6 +57,7 @@ def ack(
     """
     form, event_id = Form(), event_id_of("EVENT")(event)
     profile = profile_of(as_org)
+    look = subject_of(form, partial(_inbox, profile, event_id))
     taken = form.one("--step", step, "step", "What became of it", among=STEPS)
     body: dict[str, Any] = {}
     if taken in WITH_REASON or reason is not None:
@@ -63,11 +66,7 @@ def ack(
         body["use"] = form.one("--use", use, "ack_use", "Of what use was it")
     if actions_undone is not None:
         body["actions_undone"] = actions_undone
-    delivery = received(profile, event_id)
-    if delivery is None or delivery.decoded is None:
-        raise unknown_event("EVENT")
-    warn_recalled(delivery)
-    info, header = delivery.decoded.info, delivery.decoded.header
+    info, header = look()
     said: dict[str, Any] = {"step": taken, "audience": [header.issuer], "priority": header.priority}
     follow(said, header)
     made = {"type": "Acknowledgement", "header": said, "body": body}
@@ -76,3 +75,16 @@ def ack(
         *((name.replace("_", " "), str(value)) for name, value in body.items()), ("tells", header.issuer),
     ]  # fmt: skip
     return say_events(form, profile, [made], summary, Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output))
+
+
+def _inbox(profile: Any, event_id: bytes) -> tuple[Any, Any]:
+    """Schema and header of what is acknowledged.
+
+    Raises:
+        UsageError: the inbox does not have it.
+    """
+    delivery = received(profile, event_id)
+    if delivery is None or delivery.decoded is None:
+        raise unknown_event("EVENT")
+    warn_recalled(delivery)
+    return delivery.decoded.info, delivery.decoded.header

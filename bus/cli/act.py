@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,10 +14,12 @@ from bus.cli.form import Form
 from bus.errors import BusError, UsageError
 
 if TYPE_CHECKING:
+    from bus.cli.members import Members
     from bus.partner import Delivery
     from bus.partner.profile import Profile
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 RECEIPT_TIMEOUT_S = 120.0
 
@@ -72,13 +75,15 @@ def organisations_of(flag: str, names: Sequence[str]) -> list[str]:
     return sorted(set(names))
 
 
-def organisation_of(flag: str) -> Callable[[str], str]:
-    """The rule of one organisation."""
+def organisation_of(flag: str, members: Members | None = None) -> Callable[[str], str]:
+    """The rule of one organisation; with ``members``, one that the directory has."""
 
     def rule(text: str) -> str:
         (name,) = organisations_of(flag, [text.strip()])
         if name.startswith("@"):
             raise UsageError(f"{flag}: an organisation, and not an agreement")
+        if members is not None:
+            members.check([name])
         return name
 
     return rule
@@ -104,6 +109,18 @@ def received(profile: Profile, event_id: bytes) -> Delivery | None:
     from bus.cli.runtime import run
 
     return run(_received(profile, event_id))
+
+
+def subject_of(form: Form, look: Callable[[], T]) -> Callable[[], T]:
+    """How to look up the event that an act is about: once, and at once where a person is asked for the rest.
+
+    Nobody answers five questions about an event that turns out not to be there; a script learns first which flag is
+    missing, which takes no broker.
+    """
+    kept = cache(look)
+    if form.asks:
+        kept()
+    return kept
 
 
 async def _received(profile: Profile, event_id: bytes) -> Delivery | None:
@@ -142,17 +159,22 @@ def say_events(
     events: Sequence[Mapping[str, Any]],
     summary: Sequence[tuple[str, str]],
     manner: Manner,
+    members: Members | None = None,
 ) -> int:
     """Check events, show what they say, and publish them if that is meant; print the receipts. The exit code.
 
     Raises:
         InvalidEvent: a field breaks a rule; the error has its path and never its value.
+        UsageError: the directory does not have somebody who would hear it.
         click.Abort: it was not confirmed.
     """
+    from bus.cli.members import Members
+
     if manner.dry_run:
         _print(profile, events)
         return 0
-    _parse(profile, events)
+    parsed = _parse(profile, events)
+    (members or Members(profile)).check(sorted({name for parts in parsed for name in parts.header.audience}))
     form.confirm(summary, f"Say it as {profile.organisation}?", sure=manner.sure)
     from bus.cli.publish import send
     from bus.partner import Draft

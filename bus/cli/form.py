@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,9 @@ from bus.cli.base import say
 from bus.errors import UsageError
 
 T = TypeVar("T")
+
+UNSAID = "Nothing was said."
+"""How an act ends that was broken off before it was confirmed."""
 
 MOST_TEXT = 64 * 1024
 """Bytes of a file of prose or addresses: no event has room for more."""
@@ -142,8 +146,16 @@ class Form:
         width = max(len(name) for name, _ in summary)
         for name, value in summary:
             say(f"  {name:<{width}}  {value}")
-        if self.asks and not sure and not click.confirm(question, err=True):
-            raise click.Abort("Nothing was said.")
+        if self.asks and not sure and not self.sure(question):
+            raise click.Abort(UNSAID)
+
+    def sure(self, question: str) -> bool:
+        """Yes or no, where there is somebody to ask; no with Enter.
+
+        Raises:
+            click.Abort: neither, but Ctrl-C; it says that nothing was said.
+        """
+        return _answered(lambda: click.confirm(question, err=True))
 
     def _menu(self, question: str, choices: Mapping[str, str]) -> None:
         if not self.asks:
@@ -157,13 +169,27 @@ class Form:
         """Ask until the answer follows the rule."""
         if not self.asks:
             raise UsageError(f"{flag} is needed", hint="On a terminal it is asked for; `--help` says what it takes.")
+        shown = default or ("" if default is not None else None)
         while True:
-            answer: str = click.prompt(question, default=default or ("" if default is not None else None),
-                                       show_default=bool(default), err=True)  # fmt: skip
+            answer = _answered(partial(click.prompt, question, default=shown, show_default=bool(default), err=True))
             try:
                 return rule(answer)
             except UsageError as error:
-                say(f"{error.message}. {error.hint}".rstrip(". ") + ".", colour="yellow")
+                say(_sentences(error.message, error.hint), colour="yellow")
+
+
+def _sentences(*parts: str) -> str:
+    """Each part that is there with its full stop, unless it asks."""
+    return " ".join(part if part.endswith("?") else part.rstrip(". ") + "." for part in parts if part)
+
+
+def _answered(ask: Callable[[], T]) -> T:
+    """Ask one question; Ctrl-C and the end of the input leave, and say that nothing was said."""
+    try:
+        return ask()
+    except click.Abort:
+        say("")  # below the question that stands open
+        raise click.Abort(UNSAID) from None
 
 
 def read_text(flag: str, path: str) -> str:

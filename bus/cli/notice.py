@@ -24,6 +24,7 @@ from bus.cli.act import (
 )
 from bus.cli.base import command, option
 from bus.cli.form import Form
+from bus.cli.members import Members
 from bus.cli.who import profile_of
 from bus.errors import UsageError
 
@@ -79,7 +80,9 @@ def notice(as_org: str | None, dry_run: bool, yes: bool, timeout: float, output:
     --preserve a Preservation is requested first, and the notice names it.
     """
     form, profile = Form(), profile_of(as_org)
-    to = form.text("--to", given["to"], "To whom (one organisation)", organisation_of("--to"))
+    members = Members(profile)
+    to = form.text("--to", given["to"], "To whom (one organisation)",
+                   organisation_of("--to", members if given["to"] is None else None))  # fmt: skip
     kind = form.one("--form", given["form"], "notice_form", "What is it")
     target = form.one("--target", given["target"], "target_type", "What is the addressee")
     measures = form.many("--measure", given["measure"], "measure", "What is asked")
@@ -106,7 +109,8 @@ def notice(as_org: str | None, dry_run: bool, yes: bool, timeout: float, output:
         ("evidence", kept.words),
     ]  # fmt: skip
     events = [one for one in (kept.request, made) if one is not None]
-    return say_events(form, profile, events, summary, Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output))
+    manner = Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output)
+    return say_events(form, profile, events, summary, manner, members)
 
 
 def _more(form: Form, given: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -124,6 +128,10 @@ def _more(form: Form, given: Mapping[str, Any], kind: str) -> dict[str, Any]:
 def _locators(form: Form, path: str | None) -> list[dict[str, str]]:
     """The items, each with its kind. An error names the line and never the address."""
     found = form.lines("--locators", path, "Address, or KIND ADDRESS", _locator)
+    while not found and path is None and form.asks:
+        if form.sure("No item: is the notice about the whole platform?"):
+            return []
+        found = form.lines("--locators", path, "Address, or KIND ADDRESS", _locator)
     if not found:
         raise UsageError("--locators is needed", hint="A notice about the whole platform is --platform-wide.")
     if len(found) > MOST_LOCATORS:

@@ -203,6 +203,9 @@ def _conclude(tally: Counter[str], count: int, audience: Sequence[str], *, broke
     """The last line: what became of all of them, and whom they name."""
     told = ", ".join(f"{tally[name]} {name}" for name in OUTCOMES if tally[name] or name == "accepted")
     missing = count - sum(tally.values())
+    if broken and not tally:
+        say("Nothing was published.", colour="yellow")
+        return
     again = "" if broken else ": publish the same again for them"
     rest = f", {missing} without a receipt{again}" if missing else ""
     bad = tally["refused"] or tally["unknown"] or missing

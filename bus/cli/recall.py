@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from bus.cli.act import (
@@ -13,6 +14,7 @@ from bus.cli.act import (
     published_header,
     received,
     say_events,
+    subject_of,
     unknown_event,
 )
 from bus.cli.base import command, option
@@ -47,10 +49,11 @@ def recall(
     form, event_id = Form(), event_id_of("EVENT")(event)
     named = organisations_of("--to", to)
     profile = profile_of(as_org)
+    look = subject_of(form, partial(_target, profile, event_id))
     why = form.one("--reason", reason, "recall_reason", "Why is it recalled")
     asked = form.many("--do", do, "recall_do", "What is asked of whoever has it")
     words = form.prose("--explanation", explanation, "In words, sealed for whom is named")
-    kind, target = _target(profile, event_id)
+    kind, target = look()
     audience = named or sorted({*target.audience, target.issuer} - {profile.organisation})
     made: dict[str, Any] = {
         "type": "Recall",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, NamedTuple
 
 import click
@@ -15,11 +16,13 @@ from bus.cli.act import (
     organisation_of,
     received,
     say_events,
+    subject_of,
     unknown_event,
     warn_recalled,
 )
 from bus.cli.base import command, option
 from bus.cli.form import Form
+from bus.cli.members import Members
 from bus.cli.who import profile_of
 from bus.errors import UsageError
 
@@ -56,21 +59,33 @@ def refer(
     """
     form, event_id = Form(), event_id_of("REPORT")(report)
     profile = profile_of(as_org)
-    referrals = [_referral(form, text) for text in to] or _asked(form)
+    look, members = subject_of(form, partial(_report, profile, event_id)), Members(profile)
+    referrals = [_referral(form, text) for text in to] or _asked(form, members)
     urgency = None if priority is None else form.one("--priority", priority, "priority", "How soon")
-    delivery = received(profile, event_id)
-    if delivery is None or delivery.event is None or delivery.decoded is None:
-        raise unknown_event("REPORT")
-    warn_recalled(delivery)
-    if delivery.decoded.info.name != "Report":
-        raise UsageError(f"REPORT: that event is a {delivery.decoded.info.name}")
+    delivery = look()
     events = [_event(delivery, one, urgency) for one in referrals]
     header = delivery.decoded.header
     summary = [
         ("report", f"{header.step}, of {header.issuer}, {report}"),
         *(("refers to", f"{one.org}, for {one.nation} ({one.tie})") for one in referrals),
     ]
-    return say_events(form, profile, events, summary, Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output))
+    manner = Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output)
+    return say_events(form, profile, events, summary, manner, members)
+
+
+def _report(profile: Any, event_id: bytes) -> Any:
+    """The report, as it stands in the inbox.
+
+    Raises:
+        UsageError: it is not there, or no report.
+    """
+    delivery = received(profile, event_id)
+    if delivery is None or delivery.event is None or delivery.decoded is None:
+        raise unknown_event("REPORT")
+    warn_recalled(delivery)
+    if delivery.decoded.info.name != "Report":
+        raise UsageError(f"REPORT: that event is a {delivery.decoded.info.name}")
+    return delivery
 
 
 def _event(delivery: Any, referral: Referral, priority: str | None) -> dict[str, Any]:
@@ -102,17 +117,33 @@ def _referral(form: Form, text: str) -> Referral:
     return Referral(organisation_of("--to")(org), _nation(nation), form.one("--to", tie, "jurisdiction_tie", ""))
 
 
-def _asked(form: Form) -> list[Referral]:
+def _asked(form: Form, members: Members) -> list[Referral]:
     """Ask for one jurisdiction after the other."""
     found: list[Referral] = []
-    while not found or click.confirm("Another jurisdiction?", err=True):
-        org = form.text("--to", None, "To whom", organisation_of("--to"))
-        nation = form.text("--to", None, "For which nation (two capitals, such as GB)", _nation)
+    while not found or form.sure("Another jurisdiction?"):
+        org = form.text("--to", None, "To whom", organisation_of("--to", members))
+        own = members.organisation(org)
+        nation = form.text(
+            "--to", None, "For which nation (two capitals, such as GB)", _nation, own.nation if own else ""
+        )
         found.append(Referral(org, nation, form.one("--to", None, "jurisdiction_tie", "What ties the report to it")))
     return found
 
 
 def _nation(text: str) -> str:
-    if not re.fullmatch(r"[A-Z]{2}", text.strip()):
+    """The code of a nation, which must be one of the list: a person means a nation that there is.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from bus.events.codes import codes
+
+    nation = text.strip()
+    if not re.fullmatch(r"[A-Z]{2}", nation):
         raise UsageError("--to: a nation is two capital letters", hint="ISO 3166-1 alpha-2, such as GB.")
-    return text.strip()
+    if nation not in codes("nation"):
+        near = (
+            "The United Kingdom is GB, Greece is GR." if nation in {"UK", "EL"} else "ISO 3166-1 alpha-2, such as GB."
+        )
+        raise UsageError("--to: no nation has that code", hint=near)
+    return nation

@@ -12,17 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from difflib import get_close_matches
 from types import TracebackType
 from typing import Self
 
 import structlog
 
+from bus.errors import InvalidEvent
 from bus.events.names import HUB, HUB_DIRECTORY
 from bus.kafka.records import Record
 from bus.partner.inbox import Checker
 from bus.partner.logmemory import Seen
 from bus.partner.profile import Profile
-from bus.partner.transport import Reads, Transport
+from bus.partner.transport import KafkaTransport, Reads, Transport
 from bus.tlog.tree import leaf_hash
 from bus.trust.directory import Directory
 
@@ -116,3 +118,32 @@ class DirectoryReader:
         while await self._reader.position(HUB_DIRECTORY) < end:
             self._known.take(await self._reader.read())
         return self.directory
+
+
+async def read_directory(profile: Profile, client_id: str) -> Directory:
+    """The directory as it stands now.
+
+    Raises:
+        Unavailable, NotAllowed: it cannot be read.
+    """
+    async with DirectoryReader(profile, KafkaTransport(profile.connection()), client_id) as reader:
+        return reader.directory
+
+
+def strangers(directory: Directory, members: Sequence[str]) -> dict[str, list[str]]:
+    """Who of these the directory does not have, each with the ids that are most like it."""
+    known = {*directory.organisations, *directory.agreements, HUB}
+    return {one: get_close_matches(one, sorted(known), n=2) for one in members if one not in known}
+
+
+def unsealable(directory: Directory, org: str) -> InvalidEvent:
+    """Why nothing can be sealed for an organisation: nobody has that id, or whoever has it registered no key."""
+    found = strangers(directory, [org])
+    if org in found:
+        near = f"Did you mean {' or '.join(found[org])}?" if found[org] else "Nobody of that id was admitted."
+        return InvalidEvent("header.audience", f"the directory has no {org}", hint=near)
+    return InvalidEvent(
+        "header.audience",
+        f"{org} has no sealing key, so nothing can be sealed for it",
+        hint="Ask it to register one, or leave it out of the audience.",
+    )

@@ -17,7 +17,7 @@ from typing import Any, Self, cast
 
 import structlog
 
-from bus.errors import BusError, InvalidEvent, ReceiptTimeout, Unavailable, UsageError
+from bus.errors import BusError, ReceiptTimeout, Unavailable, UsageError
 from bus.events.clock import Clock, SystemClock
 from bus.events.ids import dashed
 from bus.events.jsonform import Parts
@@ -25,7 +25,7 @@ from bus.events.names import LANES, parse_topic, receipts_topic
 from bus.partner.compose import Composed, Draft, Event, compose, content_digest, fill, given_id
 from bus.partner.flight import Flight
 from bus.partner.journal import Item, ItemState, Journal, KeptEvent
-from bus.partner.known import DirectoryReader
+from bus.partner.known import DirectoryReader, unsealable
 from bus.partner.lane import Lane
 from bus.partner.many import Run, each
 from bus.partner.outbox import Ticket
@@ -269,11 +269,7 @@ class Publisher:
             found = self._sealing_keys(audience)
         for org, key in found.items():
             if key is None:
-                raise InvalidEvent(
-                    "header.audience",
-                    f"{org} has no sealing key, so nothing can be sealed for it",
-                    hint="Ask it to register one, or leave it out of the audience.",
-                )
+                raise unsealable(self._directory.directory, org)
         return [key for key in found.values() if key is not None]
 
     def _sealing_keys(self, audience: Iterable[str]) -> dict[str, bytes | None]:

@@ -150,7 +150,7 @@ async def test_nothing_is_half_published(bus: Shell) -> None:
     good = [await bus.example("HashHit", "fernpost", "hotline-isles") for _ in range(2)]
     nobody = await bus.example("HashHit", "fernpost", "nobody-at-all")
     wrong = {**await bus.example("HashHit", "fernpost", "hotline-isles"), "extra": 1}
-    for last, rule in ((nobody, "nobody-at-all has no sealing key"), (wrong, "extra")):
+    for last, rule in ((nobody, "the directory has no nobody-at-all"), (wrong, "extra")):
         ended = await bus.publish([*good, last], "fernpost")
         assert (ended.code, ended.out) == (1, "")
         assert ended.err.startswith("error: standard input, line 3: ")

@@ -10,10 +10,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from bus.cli.ack import STEPS
 from bus.cli.form import Form
 from bus.errors import UsageError
 from bus.events.codes import codes
 from bus.paths import schemas_dir
+from bus.trust.directory import Directory, Organisation
 
 EVENT = "0199f3c0-0000-7000-8000-000000000000"
 MARKER = "https://images.example.invalid/secret-marker"
@@ -179,6 +181,17 @@ def typing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bus.cli.form.on_terminal", lambda: True)
 
 
+@pytest.fixture
+def directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the hub's directory would say: it has two organisations."""
+
+    async def read(*_: object) -> Directory:
+        orgs = [Organisation(org, org, "SE", (), None, 1) for org in ("fernpost", "police-north")]
+        return Directory(organisations={one.org: one for one in orgs})
+
+    monkeypatch.setattr("bus.partner.known.read_directory", read)
+
+
 def asked(typed: str, question: Any) -> tuple[Any, str]:
     """What a question gives when somebody types this, and what they saw."""
 
@@ -208,7 +221,7 @@ def test_too_many_are_refused():
         Form(asks=False).many("--do", ("delete", "stop_using", "reassess"), "recall_do", "", most=2)
 
 
-def test_a_notice_is_asked_for_step_by_step_and_confirmed(bus, stopped, typing):
+def test_a_notice_is_asked_for_step_by_step_and_confirmed(bus, stopped, typing, directory):
     """Questions, choices and the summary go to stderr; whoever says no has said nothing."""
     answers = "fernpost\nnotice\nhost\nremove\n" + MARKER + "\n\n+24h\n\n1\n\nn\n"
     result = bus("notice", "--as", "tidewave", stdin=answers)
@@ -220,7 +233,58 @@ def test_a_notice_is_asked_for_step_by_step_and_confirmed(bus, stopped, typing):
     assert result.stderr.endswith("Nothing was said.\n")
 
 
-def test_a_wrong_address_or_time_is_asked_for_again(bus, stopped, typing):
+def test_an_organisation_that_the_directory_has_not_is_asked_for_again(bus, stopped, typing, directory):
+    """A typo is told at its own question, with who is most like it, and not after the last one."""
+    result = bus("notice", "--as", "tidewave", stdin="fernpst\nsomebody-else\nfernpost\n")
+    assert "the directory has no fernpst. Did you mean fernpost?\n" in result.stderr
+    assert "the directory has no somebody-else. Nobody of that id was admitted.\n" in result.stderr
+    assert result.stderr.count("To whom") == 3
+    assert result.stderr.count("What is it:") == 1
+
+
+def test_a_flags_typo_is_told_before_anything_is_said(bus, stopped, directory, urls: Path):
+    """A script is told who is most like the name that it gave, and nothing has been said."""
+    wrong = ["fernpst" if word == "fernpost" else word for word in NOTICE]
+    result = bus(*wrong, "--locators", str(urls), "--preservation", "none")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith("error: the directory has no fernpst\nhint: Did you mean fernpost?\n")
+
+
+def test_no_item_asks_whether_it_is_the_whole_platform(bus, stopped, typing, directory):
+    """Enter at the first address loses no answer: it is asked what was meant, and no asks for addresses again."""
+    answers = f"fernpost\nnotice\nhost\nremove\n\nn\n{MARKER}\n\n\n\n1\n\nn\n"
+    result = bus("notice", "--as", "tidewave", stdin=answers)
+    assert "is the notice about the whole platform?" in result.stderr
+    assert "1, sealed" in result.stderr
+    answers = "fernpost\nnotice\nhost\nremove\n\ny\n\n\n1\n\nn\n"
+    assert "the whole platform\n" in bus("notice", "--as", "tidewave", stdin=answers).stderr
+
+
+def test_whoever_leaves_a_question_open_has_said_nothing_and_reads_so(bus, stopped, typing, directory):
+    """Ctrl-C and the end of the input end an act with exit code 130 and the sentence that nothing was said."""
+    result = bus("notice", "--as", "tidewave", stdin="fernpost\n")
+    assert result.exit_code == 130
+    assert result.stderr.endswith("\nNothing was said.\n")
+
+
+def test_nobody_is_asked_about_an_event_that_cannot_be_looked_up(bus, stopped, typing):
+    """The event comes first: what is wrong with it is known before the first question."""
+    for act in ("ack", "recall", "refer"):
+        result = bus(act, EVENT, "--as", "tidewave", stdin="1\n1\n1\n")
+        assert result.exit_code in {2, 5}, act
+        assert result.stderr.startswith("error: "), act
+
+
+@pytest.mark.parametrize(("nation", "words"), [("UK", "Kingdom is GB"), ("ZZ", "ISO 3166-1")])
+def test_a_nation_that_there_is_not_is_refused(bus, stopped, nation: str, words: str):
+    """Two capitals are not enough: a referral for a nation that is none would be found by no auditor of any."""
+    result = bus("refer", EVENT, "--as", "tidewave", "--to", f"police-north:{nation}:victim")
+    assert result.exit_code == 2
+    assert "no nation has that code" in result.stderr
+    assert words in result.stderr
+
+
+def test_a_wrong_address_or_time_is_asked_for_again(bus, stopped, typing, directory):
     """A slip of the finger costs one answer, and not all that were given before it; the address is not echoed."""
     answers = f"fernpost\nnotice\nhost\nremove\nnowhere {MARKER}\n{MARKER}\n\ntomorrow\n+24h\n\n1\n\nn\n"
     result = bus("notice", "--as", "tidewave", stdin=answers)
@@ -231,11 +295,12 @@ def test_a_wrong_address_or_time_is_asked_for_again(bus, stopped, typing):
     assert all(MARKER not in line for line in result.stderr.splitlines() if "--locators" in line)
 
 
-def test_steps_of_an_acknowledgement_come_with_their_meaning(bus, stopped, typing):
+def test_steps_of_an_acknowledgement_come_with_their_meaning():
     """Whoever is asked what became of an event reads what each step says."""
-    result = bus("ack", EVENT, "--as", "tidewave", stdin="")
-    assert "fetched   it came in" in result.stderr
-    assert "returned  it goes back" in result.stderr
+    value, seen = asked("taken\n", lambda form: form.one("--step", None, "step", "What became of it", among=STEPS))
+    assert value == "taken"
+    assert "fetched   it came in" in seen
+    assert "returned  it goes back" in seen
 
 
 def test_a_dry_run_on_a_terminal_confirms_nothing(bus, stopped, typing, urls: Path):
