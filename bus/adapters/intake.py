@@ -8,7 +8,7 @@ may refer to: ids, threads and lanes, beyond some thousands in a file (:mod:`bus
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from hashlib import sha256
 
@@ -21,6 +21,7 @@ from bus.events.clock import Clock
 from bus.events.codec import MAX_BODY, MAX_HEADER, MAX_SEALED
 from bus.events.ids import dashed, uuid7
 from bus.events.jsonform import Parts, parse_event
+from bus.events.unlisted import Unlisted, unlisted
 from bus.partner import compose
 from bus.partner.journal import Item, Journal
 from bus.partner.known import read_directory, strangers, unsealable
@@ -42,6 +43,7 @@ class Intake:
         to: replaces every audience, unless None.
         clock: dates what is made.
         tell: hears of what is left out; in the first pass only.
+        odd: hears of codes that no list has, with their file and place; in the first pass only.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class Intake:
         to: Sequence[str] | None,
         clock: Clock,
         tell: Tell,
+        odd: Callable[[str, str, Unlisted], None] | None = None,
     ) -> None:
         self._profile, self._journal, self._clock, self._tell = profile, journal, clock, tell
+        self._odd = odd
         self._form = FORMATS[form]
         self._to = None if to is None else tuple(sorted(set(to)))
         self._sealed_for: dict[str, tuple[str, str]] = {}
@@ -158,6 +162,9 @@ class Intake:
         if first:
             _check_sizes(compose.compose(ready, filler, content))
             self._note_audience(parts, (file, draft.place))
+            if self._odd is not None:
+                for found in unlisted(parts):
+                    self._odd(file, draft.place, found)
         run.remember(parts.header.event_id, content, (parts.header.thread, parts.header.lane))
         return ready
 

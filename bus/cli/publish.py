@@ -13,6 +13,7 @@ import click
 from bus.adapters.formats import READING, in_words
 from bus.cli.base import as_option, command, option, output_option, say, settings, use_colour
 from bus.cli.output import RowWriter
+from bus.cli.warned import Warned
 from bus.cli.who import check_members, profile_of
 from bus.errors import InvalidEvent
 
@@ -64,18 +65,19 @@ def publish(
     from bus.partner.journal import Journal
 
     profile, audience = profile_of(as_org), check_members(to)
-    notices = _Notices()
+    notices, warned = _Notices(), Warned()
     with (
         open_sources(files, sys.stdin.buffer, settings().state / "tmp") as sources,
         Journal(profile.journal_file) as journal,
     ):
-        intake = Intake(profile, journal, form=form, to=audience, clock=SystemClock(), tell=notices)
+        intake = Intake(profile, journal, form=form, to=audience, clock=SystemClock(), tell=notices, odd=warned)
         count = intake.check(*sources)
         notices.sum_up()
+        warned.tell()
         if check:
             say(f"{plural(count)} could be published.")
             return 0
-        return _send(profile, intake, sources, count, timeout, output)
+        return _send(profile, intake, sources, _Printed(count, output, intake.audience, warned.rows()), timeout)
 
 
 class _Notices:
@@ -105,12 +107,11 @@ class _Notices:
             say(f"{count:,} {'entry has' if count == 1 else 'entries have'} nothing new")
 
 
-def _send(profile: Profile, intake: Intake, sources: Sequence[Source], count: int, wait_s: float, output: str) -> int:
+def _send(profile: Profile, intake: Intake, sources: Sequence[Source], printed: _Printed, wait_s: float) -> int:
     """Publish a checked input; the exit code."""
     from bus.cli.runtime import run
 
-    printed = _Printed(count, output, intake.audience)
-    if count:
+    if printed.count:
         run(_publish(profile, intake, intake.ready(*sources), wait_s, printed))
     else:
         with printed.opened():
@@ -148,8 +149,10 @@ async def _publish_drafts(profile: Profile, drafts: Iterator[Draft], wait_s: flo
 class _Printed:
     """Outcomes as they are printed and counted. Nothing is printed before the first event can be sent."""
 
-    def __init__(self, count: int, output: str, audience: Sequence[str] = ()) -> None:
-        self._count, self._output, self._audience = count, output, audience
+    def __init__(
+        self, count: int, output: str, audience: Sequence[str] = (), warnings: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        self.count, self._output, self._audience, self._warnings = count, output, audience, list(warnings)
         self.tally: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self._broken = False
@@ -158,7 +161,7 @@ class _Printed:
     def opened(self) -> Generator[Callable[[Outcome], None]]:
         """Take outcomes; at the end, however it comes, say what became of all events."""
         try:
-            with RowWriter(self._output, COLUMNS, envelope="events") as writer, _progress(self._count) as tell:
+            with RowWriter(self._output, COLUMNS, envelope="events") as writer, _progress(self.count) as tell:
 
                 def got(outcome: Outcome) -> None:
                     self.tally[outcome.outcome] += 1
@@ -169,12 +172,12 @@ class _Printed:
                 try:
                     yield got
                 finally:
-                    writer.finish(**_counted(self.tally))
+                    writer.finish(**_counted(self.tally), warnings=self._warnings)
         except InvalidEvent:
             self._broken = True  # the same again would end the same
             raise
         finally:
-            _conclude(self.tally, self._count, self._audience, broken=self._broken)
+            _conclude(self.tally, self.count, self._audience, broken=self._broken)
             _explain(self.reasons)
 
 

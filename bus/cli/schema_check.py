@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bus.cli.base import as_option, command, output_option, say, settings
 from bus.cli.output import print_rows
+from bus.cli.warned import Warned, remedy, rule
 from bus.errors import CheckFailed, InvalidEvent, UsageError
 
 if TYPE_CHECKING:
-    from bus.events.jsonform import Fill, Parts
+    from collections.abc import Callable
 
-COLUMNS = ("place", "type", "field", "rule", "remedy")
+    from bus.events.jsonform import Fill, Parts
+    from bus.events.unlisted import Unlisted
+
+COLUMNS = ("place", "type", "field", "rule", "remedy", "level")
+TABLE = COLUMNS[:-1]
 
 
 @command("check", examples="""
@@ -29,30 +35,41 @@ def check(file: str, as_org: str | None, output: str) -> None:
     """Check the events of a file; print field, rule and remedy of each that breaks one, and never a value.
 
     The file is JSON: one event, a list, or one a line. Nothing is published. Exit code 0 if every event holds,
-    3 if one does not.
+    3 if one does not. A code that no list has breaks no rule, for lists are open: it is warned of on stderr,
+    and in JSON and CSV with the level 'warning'.
     """
     from bus.adapters.bus_json import read_objects
     from bus.adapters.source import open_source
 
-    count = 0
+    count, warned = 0, Warned()
     rows: list[dict[str, Any]] = []
     with open_source(file, sys.stdin.buffer, settings().state / "tmp") as source:
         for line, event in read_objects(source.again(), source.name):
             count += 1
-            problem = _problem(event, as_org)
+            place = f"line {line}"
+            problem = _problem(event, as_org, partial(warned, source.name, place))
             if problem is not None:
-                rows.append({"place": f"line {line}", "type": _type(event), **problem})
-    if rows or output != "table":
-        print_rows(rows, COLUMNS, output)
+                rows.append({"place": place, "type": _type(event), **problem, "level": "error"})
+    warned.tell()
+    if output != "table":
+        print_rows([*rows, *map(_warning, warned.rows())], COLUMNS, output)
+    elif rows:
+        print_rows(rows, TABLE, output)
     if rows:
         raise CheckFailed(f"{len(rows)} of {count} events do not hold", hint="Mend the fields named and check again.")
     say(f"{count} events hold." if count != 1 else "The event holds.")
 
 
-def _problem(event: dict[str, Any], as_org: str | None) -> dict[str, str] | None:
-    """The first rule that an event breaks."""
+def _warning(row: dict[str, Any]) -> dict[str, Any]:
+    """A code that no list has, as a row."""
+    return {**row, "rule": rule(row), "remedy": remedy(row), "level": "warning"}
+
+
+def _problem(event: dict[str, Any], as_org: str | None, odd: Callable[[Unlisted], None]) -> dict[str, str] | None:
+    """The first rule that an event breaks; of one that holds, the codes that no list has are told."""
     from bus.events.codec import encode_body, encode_header, encode_plaintext
     from bus.events.jsonform import parse_event
+    from bus.events.unlisted import unlisted
 
     try:
         parts = parse_event(event, _fill(event, as_org))
@@ -61,6 +78,8 @@ def _problem(event: dict[str, Any], as_org: str | None) -> dict[str, str] | None
         encode_body(parts.info, parts.body)
         if parts.plaintext is not None:
             encode_plaintext(parts.info, parts.plaintext)
+        for found in unlisted(parts):
+            odd(found)
     except InvalidEvent as error:
         remedy = error.hint or f"`bus schema show {_type(event) or 'TYPE'}` gives the fields with their bounds."
         return {"field": error.path, "rule": error.rule, "remedy": remedy}

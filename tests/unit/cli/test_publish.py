@@ -37,6 +37,18 @@ def test_check_reads_everything_and_sends_nothing(bus, stopped):
     assert list((stopped / "tmp").iterdir()) == []
 
 
+def test_codes_that_no_list_has_are_told_once_with_their_number(bus, stopped):
+    """A slip in every line is one warning; the events could be published all the same."""
+    slips = events(3).replace('"investigation"', '"investigaton"')
+    result = bus("publish", "-", "--as", "tidewave", "--check", stdin=slips)
+    assert result.exit_code == 0
+    said = "'investigaton' is not in the list purpose, and goes as it is. Did you mean 'investigation'? (3 times)"
+    assert result.stderr.splitlines() == [
+        f"standard input, line 1: header.purpose: {said}",
+        "3 events could be published.",
+    ]
+
+
 def test_a_broken_input_is_refused_before_the_broker_is_asked(bus, stopped):
     """A bad line ends with 1 and its place, whether or not Kafka is up."""
     assert stopped
@@ -70,7 +82,7 @@ def test_a_page_without_entries_publishes_nothing(bus, stopped):
     result = bus(*args, "-o", "json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {
-        "events": [], "published": 0, "accepted": 0, "repeated": 0, "refused": 0, "unknown": 0,
+        "events": [], "published": 0, "accepted": 0, "repeated": 0, "refused": 0, "unknown": 0, "warnings": [],
     }  # fmt: skip
     assert bus(*args, "-o", "ndjson").stdout == ""
 

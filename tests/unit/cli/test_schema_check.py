@@ -59,3 +59,26 @@ def test_what_is_wrong_is_named_and_never_shown(bus, case, tmp_path):
     assert row["remedy"]
     told = result.stdout + result.stderr
     assert not any(word in told for word in ("SECRET", "5ec2e7"))
+
+
+def test_a_code_that_no_list_has_is_warned_of_and_holds(bus, tmp_path):
+    """Lists are open: exit code 0, with a word on stderr and, in JSON, a row of the level 'warning'."""
+    event = example(bus, "HashHit")
+    event["header"]["purpose"] = "investigaton"
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event))
+    result = bus("schema", "check", str(file), "-o", "json")
+    [row] = json.loads(result.stdout)
+    assert (result.exit_code, row["level"], row["type"], row["field"]) == (0, "warning", "HashHit", "header.purpose")
+    assert row["remedy"] == "Did you mean 'investigation'?"
+    result = bus("schema", "check", str(file))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "'investigaton' is not in the list purpose, and goes as it is. Did you mean" in result.stderr
+
+
+def test_what_breaks_a_rule_has_the_level_error(bus, tmp_path):
+    """Whoever reads the rows can tell both kinds apart."""
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps({**example(bus, "HashHit"), "extra": 1}))
+    [row] = json.loads(bus("schema", "check", str(file), "-o", "json").stdout)
+    assert row["level"] == "error"
