@@ -21,6 +21,7 @@ from bus.events.names import ce_headers, lane_of_topic
 from bus.events.types import ReceiptItem
 from bus.hub.intake import SIGNATURE, Candidate, inspect
 from bus.hub.nonces import Nonces
+from bus.hub.reach import RECALLED
 from bus.hub.receipts import FlushRow, sign_receipts
 from bus.hub.sequencer import Built, Gap, State, build, ids_of, owner_of, recheck
 from bus.hub.subjects import look_up
@@ -36,6 +37,8 @@ LEAF, LEAF_HASH = 1, 2
 """Places in a row of ``ledger.entry``."""
 DECISION_D = slice(254, 286)
 """Where a leaf has the decision's digest."""
+LISTS = tuple(name for name in Rows.__struct_fields__ if name not in {"intake", "recipients", "flush"})
+"""The tables that grow entry by entry. Receipts are signed for the flush as a whole."""
 
 
 class Partial(Struct, frozen=True):
@@ -186,6 +189,7 @@ class Again:
         row = built.rows.entry[0]
         built.rows.entry[0] = (row[0], told.leaf, told.leaf_hash, *row[3:])
         built.rows.record.clear()
+        built.rows.reach = [row for row in built.rows.reach if row[1] == RECALLED]  # others follow from the decision
         self._extend(built, before, told)
         item = next(iter(built.items.values()))
         item[0] = structs.replace(item[0], leaf_hash=told.leaf_hash)
@@ -278,7 +282,7 @@ def topics_by_digest(topics: Sequence[str]) -> dict[bytes, str]:
 
 def _merge(made: Flush, built: Built) -> None:
     rows, more = made.rows, built.rows
-    for name in ("entry", "record", "content", "accepted", "step", "subtree"):
+    for name in LISTS:
         getattr(rows, name).extend(getattr(more, name))
     rows.intake.update(more.intake)
     rows.recipients.update(more.recipients)

@@ -18,11 +18,12 @@ from bus.sandbox.lifecycle import Sandbox
 from tests.docs.support import ROOT, blocks
 from tests.faults.hurt import Hurt
 from tests.faults.roles import settled
+from tests.faults.test_tampering import followed
 from tests.outside import Outside
 
 pytestmark = pytest.mark.integration
 
-TABLES = ("entry", "record", "content", "accepted_id", "step", "subtree", "flush", "recipient", "intake")
+TABLES = ("entry", "record", "content", "accepted_id", "step", "reach", "subtree", "flush", "recipient", "intake")
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,7 @@ async def hurt(trial: Sandbox) -> AsyncIterator[Hurt]:
     await found.stop()
     await found.back_up()
     await found.start()
+    await followed(trial)
     await found.is_published(await found.grow(5, 300))
     await settled(Outside(found.status, found.members.librdkafka("hub")))
     await found.stop()

@@ -88,7 +88,7 @@ async def case(trial: Sandbox) -> AsyncIterator[Case]:
             await load.more(2)
         load.stop()
         await traffic
-        await _followed(trial)
+        await followed(trial)
         size = await _at_rest(trial, connection)
         picks = await _picks(connection, size)
         key = NoteKey.decode((trial.home.publisher / "log.key").read_text(encoding="ascii").strip())
@@ -98,7 +98,7 @@ async def case(trial: Sandbox) -> AsyncIterator[Case]:
         await connection.close()
 
 
-async def _followed(trial: Sandbox) -> None:
+async def followed(trial: Sandbox) -> None:
     """One more event, which its recipient acknowledges and its issuer recalls: what the ledger derives has rows."""
     members = Members(trial)
     forge, platform, hotline = members.forge, members.having("platform")[0], members.having("hotline")[0]
