@@ -17,7 +17,7 @@ _LAZY = {
     "repair": ("bus.cli.repair:repair", "Find what a stopped hub has lost, and put it back."),
     "continue": ("bus.cli.repair:continue_log", "Print the event by which a new log continues a lost one."),
     "log-key": ("bus.cli.logkey:log_key", "Replace the key that signs the log's checkpoints."),
-    "adopt": ("bus.cli.hub:adopt", "Check a table of deadlines; print the events that adopt it."),
+    "adopt": ("bus.cli.hub:adopt", "Check a table of deadlines or a policy; print the events that adopt it."),
 }
 
 
@@ -56,21 +56,29 @@ def run_roles(config: Path, role: tuple[str, ...], ready_file: Path | None, serv
     "adopt",
     examples="""
 bus hub adopt deadlines.toml | bus publish - --as hub
+bus hub adopt policy.toml --kind policy | bus publish - --as hub
 """,
 )
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-def adopt(file: Path) -> None:
-    """Check a table of deadlines, and print the events that bring it into force."""
+@option("--kind", type=click.Choice(("deadlines", "policy")), default="deadlines", show_default=True,
+        help="A table of deadlines, or the policy that the hub decides by.")  # fmt: skip
+def adopt(file: Path, kind: str) -> None:
+    """Check a text, and print the events that bring it into force.
+
+    The hub goes on deciding by its policy file until it is started with the new one; it starts only with one
+    that is in force.
+    """
     import json
 
     from bus.errors import UsageError
     from bus.policy.deadlines import parse
+    from bus.policy.policy import Policy
     from bus.trust.adoptions import adoption
 
     try:
-        text = file.read_text(encoding="utf-8")
-        parse(text)
-        bodies = adoption("deadlines", "deadlines", text)
+        text = file.read_bytes().decode()
+        _ = parse(text) if kind == "deadlines" else Policy.parse(text.encode())
+        bodies = adoption(kind, kind, text)
     except ValueError as error:  # UnicodeDecodeError is one
         raise UsageError(f"{file} cannot be adopted: it is not UTF-8, or too long for its parts") from error
     for body in bodies:

@@ -1,8 +1,8 @@
 """Named points at which a test may kill this process.
 
 ``BUS_FAULT=notary.commit.before:3`` ends the process with SIGKILL the third time it comes to that point. Without
-the variable a point costs one comparison. The names are the await points of the notary and the courier, so that
-``tests/faults`` can prove that a crash at any of them loses and doubles nothing.
+the variable a point costs one comparison. The names are the await points of the hub's roles
+and the steps of its repairs, so that ``tests/faults`` can prove that a crash at any of them loses and doubles nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +27,14 @@ POINTS = (
     "clerk.read",
     "clerk.send.before",
     "clerk.send.after",
+    "repair.appended",
+    "repair.noted",
+    "repair.mended",
+    "repair.kept",
+    "log-key.made",
+    "log-key.named",
+    "log-key.linked",
+    "log-key.replaced",
 )
 
 _spec = os.environ.get("BUS_FAULT", "")

@@ -17,7 +17,7 @@ from bus.hub.cursor import Cursor
 from bus.hub.sequencer import State, replay_directory
 from bus.ledger.store import Head, Store
 from bus.policy import Policy
-from bus.tlog import Frontier
+from bus.tlog import Frontier, Leaf
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.frontier import SUBTREE_SIZE
 from bus.trust.batch import BatchVerifier
@@ -58,6 +58,25 @@ async def check_frontier(store: Store, head: Head) -> None:
     found = Frontier.rebuild([row["hash"] for row in subtrees], [row["leaf_hash"] for row in tail])
     if found != head.frontier or found.root() != head.root:
         raise StartRefused(f"the tree over the stored leaf hashes does not lead to the head's root at size {head.size}")
+
+
+async def check_policy(store: Store, head: Head, directory: Directory, policy: Policy) -> None:
+    """The policy file must be the one that the log's own entries have brought into force, or still the last entry's.
+
+    Raises:
+        StartRefused: it is another: what it decides, nobody could read in the log.
+    """
+    known = directory.policy_in_force
+    if known is None or known[1] == policy.digest or not head.size:
+        return
+    (last,) = await store.fetch("leaves", head.size - 1, head.size)
+    if Leaf.decode(last["leaf"]).policy_d != policy.digest:
+        raise StartRefused(
+            f"the hub's policy file is {policy.digest.hex()}, and the log's own entries have brought {known[1].hex()} "
+            "into force",
+            hint="Put that file back, and adopt the new one first: bus hub adopt policy.toml --kind policy | bus "
+            "publish - --as hub. See docs/runbooks/start-refused.md.",
+        )
 
 
 def check_intake(intake: Mapping[str, int], ends: Mapping[str, int]) -> None:

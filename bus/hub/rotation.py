@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bus.errors import CheckFailed, Malformed, NotAllowed, UsageError
+from bus.hub import faults
 from bus.hub.config import HubConfig, PublisherConfig
 from bus.hub.load import load_directory
 from bus.hub.logkey import KEY, NEXT, load_key, make_key, signing_keys
@@ -36,11 +37,13 @@ def begin(config: HubConfig) -> VerifierKey:
     current, policy = load_key(folder / KEY, config.origin), Policy.load(folder / "policy")
     if not (folder / NEXT).is_file():
         make_key(folder / NEXT, config.origin)
+        faults.at("log-key.made")
     new = load_key(folder / NEXT, config.origin).verifier
     if all(log.key != new for log in policy.logs):
         url = next((log.url for log in policy.logs if log.key == current.verifier), "")
         longer = Policy((*policy.logs, Log(new, url)), policy.witnesses, policy.groups, policy.quorum)
         write_durable(folder / "policy", longer.encode())
+        faults.at("log-key.named")
     return new
 
 
@@ -66,7 +69,9 @@ async def finish(config: HubConfig) -> tuple[VerifierKey, Path]:
     write_durable(kept.with_suffix(".vkey"), f"{old.verifier.encode()}\n".encode())
     kept.unlink(missing_ok=True)  # a run that was cut short may have left it, before the key was replaced
     os.link(folder / KEY, kept)
+    faults.at("log-key.linked")
     (folder / NEXT).replace(folder / KEY)
+    faults.at("log-key.replaced")
     return finished(folder, config.origin)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -24,6 +24,7 @@ from bus.policy import deadlines
 from bus.policy.deadlines import FOREIGN_MATTERS, Deadline, Table
 from bus.policy.hearing import MAX_REACH, Recipients, must_hear, recipients, unseen
 from bus.policy.policy import Policy
+from bus.trust.adoptions import POLICY
 from bus.trust.directory import Directory
 from bus.trust.keys import signing_key_id
 
@@ -192,7 +193,9 @@ def _opening(case: _Case) -> str | None:
         return "not-open"
     if not claim.origin == claim.header.hub == body.origin:
         return "wrong-hub"
-    return None if claim.key_id == signing_key_id(body.hub_key) else "key-foreign"
+    if claim.key_id != signing_key_id(body.hub_key):
+        return "key-foreign"
+    return None if body.policy_digest == case.policy.digest else "policy-other"
 
 
 def _one_sender(case: _Case) -> str | None:
@@ -301,9 +304,9 @@ def _governed(case: _Case) -> str | None:
     if claim.header.issuer not in case.policy.directory_issuers:
         return "not-governance"
     conflict = case.directory.conflict(claim.info, claim.body)
-    if conflict is None and claim.info.name == "PolicyAdopted" and claim.body.kind == DEADLINES:
+    if conflict is None and claim.info.name == "PolicyAdopted" and claim.body.kind in _PARSERS:
         text = case.directory.adoptions.whole(claim.body)
-        return None if text is None or _table(text) is not None else "policy-invalid"
+        return None if text is None or _PARSERS[claim.body.kind](text) is not None else "policy-invalid"
     return conflict
 
 
@@ -318,6 +321,17 @@ def _table(text: str) -> Table | None:
         return deadlines.parse(text)
     except UsageError:
         return None
+
+
+def _policy(text: str) -> Policy | None:
+    try:
+        return Policy.parse(text.encode())
+    except UsageError:
+        return None
+
+
+_PARSERS: Final[dict[str, Callable[[str], Table | Policy | None]]] = {DEADLINES: _table, POLICY: _policy}
+"""What the text of an adoption has to be, by its kind."""
 
 
 def _deadline(case: _Case) -> str | None:

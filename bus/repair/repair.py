@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bus.errors import LedgerError, StartRefused
 from bus.events.names import parse_topic
+from bus.hub import faults
 from bus.hub.config import HubConfig
 from bus.hub.cursor import Cursor, read_cursors
 from bus.hub.load import check_cursors, check_signed, load_state
@@ -224,6 +225,7 @@ class _Repair:
                         again.count_on(made, self.heard.numbers)
                     if head is not None:
                         head = await write(self.store, head, made)
+                        faults.at("repair.appended")
         if head is not None:
             self.head = head
         return partial
@@ -267,5 +269,8 @@ class _Repair:
             await check_signed(self.store, self.head, signed.checkpoint)
             if self.scene.note_lost:
                 write_durable(self.scene.publisher.folder / "last-signed", signed.checkpoint.encode())
+                faults.at("repair.noted")
         await self._damaged(self.head.size, mend=True)
+        faults.at("repair.mended")
         await keep_checkpoints(self.scene)
+        faults.at("repair.kept")

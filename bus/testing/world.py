@@ -14,6 +14,7 @@ from bus.events.examples import example
 from bus.partner.profile import Profile
 from bus.partner.publisher import Publisher
 from bus.partner.transport import Transport
+from bus.policy import Policy
 from bus.trust.directory import prove_key
 from bus.trust.keys import KeyRing
 
@@ -112,7 +113,7 @@ class World:
             "hub_key": self.hub.signing.public_key.hex(),
             "governance_keys": [secrets.token_hex(32)],
             "threshold": 1,
-            "policy_digest": secrets.token_hex(32),
+            "policy_digest": Policy.load().digest.hex(),
         }
         admissions = [
             _directory_event("OrganisationAdmitted", "admitted", _admission(member)) for member in self.members.values()

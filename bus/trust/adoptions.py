@@ -16,6 +16,8 @@ from bus.events.types import PolicyAdoptedBody
 
 MAX_PART_BYTES: Final = 7000
 MAX_PARTS: Final = 64
+POLICY: Final = "policy"
+"""The kind of text that says who may say and hear what. The log's first entry names one, an adoption another."""
 
 
 class Adopted(msgspec.Struct, frozen=True):

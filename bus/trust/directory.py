@@ -28,7 +28,7 @@ from bus.events.types import (
     OrganisationSuspendedBody,
 )
 from bus.tlog.ed25519 import verify
-from bus.trust.adoptions import Adoptions
+from bus.trust.adoptions import POLICY, Adoptions
 from bus.trust.keys import SigningKey, sealing_key_id, signing_key_id
 
 HUB: Final = "hub"
@@ -127,6 +127,14 @@ class Directory(msgspec.Struct, frozen=True):
     agreements: dict[str, Agreement] = {}
     adoptions: Adoptions = Adoptions()
     continues: Continued | None = None
+
+    @property
+    def policy_in_force(self) -> tuple[int, bytes] | None:
+        """The digest of the policy that was brought into force last, and by which entry; None in a log not opened."""
+        adopted = self.adoptions.in_force.get(POLICY)
+        if adopted is not None:
+            return adopted.index, adopted.digest
+        return None if self.governance is None else (0, self.governance.policy_digest)
 
     @property
     def auditors(self) -> tuple[str, ...]:

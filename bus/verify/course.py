@@ -15,6 +15,7 @@ from bus.trust.batch import BatchVerifier
 from bus.trust.bus_signature import BusSignature
 from bus.trust.commitment import receipt_commitment
 from bus.trust.directory import Continued, Directory
+from bus.verify.policies import Policies
 from bus.verify.rows import Row, fail, value_of
 
 
@@ -28,6 +29,7 @@ class Course:
         self.offsets: dict[str, int] = {}
         self.seqs: dict[tuple[str, str], int] = {}
         self._directory = Directory()
+        self.policies = Policies()
         self._verifier = BatchVerifier()
         self._told: list[Row] = []
         self._flushed: int | None = -1 if whole else None
@@ -56,8 +58,13 @@ class Course:
         signed: list[tuple[int, BusSignature, bytes]] = []
         for row, leaf in zip(rows, leaves, strict=True):
             self._offset(row)
+            opened = self._directory.origin is not None
+            if opened:
+                self.policies.entry(row["index"], leaf.policy_d)
             if leaf.outcome == Outcome.ACCEPTED:
                 self._accepted(row, leaf, signed)
+            if not opened:
+                self.policies.entry(row["index"], leaf.policy_d)
         self._signed(signed)
         self._told.extend(rows)
 
@@ -77,12 +84,18 @@ class Course:
             self.removed += 1
             self.seqs.clear()
             self._whole = False
+            info = registry.by_id(row["schema_id"])
+            if info is None or info.directory:
+                self.policies.gone(index)
             return
         self._decision(row)
         info = registry.by_id(row["schema_id"])
         value = value_of(row)
-        if info is not None and info.directory and value is not None:
-            self._apply(index, value)
+        if info is not None and info.directory:
+            if value is None:
+                self.policies.gone(index)
+            else:
+                self._apply(index, value)
         try:
             signed.append((index, BusSignature.decode(row["bus_signature"]), leaf.commitment))
         except BusError:
@@ -108,6 +121,7 @@ class Course:
         try:
             decoded = decode(value)
             self._directory = self._directory.apply(decoded.info, decoded.header, decoded.body, index)
+            self.policies.announced(self._directory)
         except BusError:
             fail("directory", index, f"Entry {index} is an event of the directory that does not fit it", "entry")
 

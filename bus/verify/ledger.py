@@ -263,6 +263,7 @@ class _Ledger:
         report.passed("ledger", f"{size - self.start} entries in Postgres are the published ones{beyond}")
         gone = f"{course.erased} erased, {course.removed} removed"
         report.passed("content", f"columns, records and content are those of the leaves ({gone})")
+        report.passed("policies", course.policies.told())
         report.passed("senders", f"{course.signatures} accepted events carry their senders' signatures")
         if self.follows is not None:
             report.passed("derived", _derived(self.follows))

@@ -15,11 +15,15 @@ from bus.hub.intake import inspect
 from bus.hub.receipts import reissue, sign_receipts
 from bus.hub.sequencer import Gap, build, items_of_rows
 from bus.kafka.records import Outgoing
+from bus.paths import ops_dir
 from bus.tlog import Leaf, Outcome
 from bus.tlog.tree import root
+from bus.trust.adoptions import adoption
 from bus.trust.bus_signature import BusSignature
 from tests.forge import changed, now_us
 from tests.unit.hub.support import ORIGIN, World
+
+POLICY = (ops_dir() / "policy.toml").read_text(encoding="utf-8") + "# another\n"
 
 
 @pytest.fixture
@@ -64,6 +68,22 @@ def test_opening_under_a_key_that_it_does_not_carry_is_refused() -> None:
     outcome, reason = world.outcome(world.directory_event("LogOpened", body))
     assert outcome == Outcome.REFUSED
     assert reason in {"signature-invalid", "key-foreign"}
+
+
+def test_a_log_opens_with_the_policy_that_it_is_decided_by() -> None:
+    """Entry 0 names the policy of every leaf behind it: another one there would be a lie that nobody can take back."""
+    world = World()
+    hub = world.rings["hub"].signing.public_key.hex()
+    body = {"origin": ORIGIN, "hub_key": hub, "governance_keys": [hub], "threshold": 1, "policy_digest": "ab" * 32}
+    assert world.outcome(world.directory_event("LogOpened", body)) == (Outcome.REFUSED, "policy-other")
+
+
+def test_a_text_that_is_no_policy_does_not_come_into_force(world: World) -> None:
+    """The hub could not start with it; what is one stands, and the directory says so."""
+    for text, found in (("version = 1\n", (Outcome.REFUSED, "policy-invalid")), (POLICY, (Outcome.ACCEPTED, None))):
+        (body,) = adoption("policy", "policy", text)
+        assert world.outcome(world.directory_event("PolicyAdopted", body)) == found
+    assert world.state.directory.policy_in_force == (world.state.frontier.size - 1, sha256(POLICY.encode()).digest())
 
 
 def test_same_event_again_is_repeated_and_points_to_the_first_time(world: World) -> None:
