@@ -13,6 +13,7 @@ from typing import Any
 from bus.errors import Malformed, StartRefused
 from bus.events import registry
 from bus.events.codec import assemble, decode
+from bus.events.names import HUB
 from bus.hub.cursor import Cursor
 from bus.hub.sequencer import State, replay_directory
 from bus.ledger.store import Head, Store
@@ -22,6 +23,7 @@ from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.frontier import SUBTREE_SIZE
 from bus.trust.batch import BatchVerifier
 from bus.trust.directory import Directory
+from bus.trust.keys import SigningKey
 
 
 async def load_state(store: Store, head: Head, policy: Policy) -> State:
@@ -76,6 +78,25 @@ async def check_policy(store: Store, head: Head, directory: Directory, policy: P
             "into force",
             hint="Put that file back, and adopt the new one first: bus hub adopt policy.toml --kind policy | bus "
             "publish - --as hub. See docs/runbooks/start-refused.md.",
+        )
+
+
+def is_hubs(key: SigningKey, directory: Directory) -> bool:
+    """Whether a key may speak for the hub: the directory has it for the hub. In a log not opened any may."""
+    found = directory.signing_key(key.key_id)
+    return directory.origin is None or (found is not None and found.org == HUB and not found.revoked)
+
+
+def check_key(key: SigningKey, directory: Directory) -> None:
+    """The hub's key file must hold one of the hub's keys: nobody would believe a receipt that another one signed.
+
+    Raises:
+        StartRefused: it does not.
+    """
+    if not is_hubs(key, directory):
+        raise StartRefused(
+            "the hub's key file does not hold a key that the directory has for the hub",
+            hint="Put the right file in its place. See docs/runbooks/start-refused.md.",
         )
 
 

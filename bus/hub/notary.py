@@ -22,7 +22,7 @@ from bus.hub.clock import HubClock, check_clock
 from bus.hub.config import HubConfig
 from bus.hub.cursor import read_cursors
 from bus.hub.intake import Candidate, check, parse_all, sliced
-from bus.hub.load import check_cursors, check_intake, check_policy, check_signed, load_state
+from bus.hub.load import check_cursors, check_intake, check_key, check_policy, check_signed, load_state
 from bus.hub.logkey import last_signed
 from bus.hub.nonces import nonces_of
 from bus.hub.receipts import FlushRow, SignedReceipts, reissue, sign_receipts
@@ -89,6 +89,7 @@ class Notary:
             await store.make_partitions()
             await self._check(store, head)
             self._state = await load_state(store, head, self._policy)
+            check_key(self._key, self._state.directory)
             await check_policy(store, head, self._state.directory, self._policy)
             await admit(self._admin, self._state.directory.organisations.keys() - {HUB}, check_grants=True)
             await self._resend(store, head)
