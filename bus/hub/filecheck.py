@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bus.errors import Malformed
+from bus.files import read_regular
 from bus.tlog import tree
 from bus.tlog.bundle import Bundle, encode_bundle
 from bus.tlog.leaf import LEAF_SIZE
@@ -59,13 +60,16 @@ def _wrong(folder: Path, roots: Sequence[bytes], tail: Sequence[bytes]) -> Itera
 def _whole(folder: Path, number: int, root: bytes) -> Iterator[str]:
     """A whole tile of level 0 leads to its root, and its bundle to the tile."""
     tile, bundle = Tile(0, number), Bundle(number)
-    hashes = tile.split((folder / tile.path).read_bytes())
+    try:
+        hashes = tile.split(read_regular(folder / tile.path, _WHOLE_TILE) or b"")
+    except (Malformed, OSError):
+        hashes = []
     if tree.root(hashes) != root:
         yield tile.path
         return
     try:
-        entries = bundle.split((folder / bundle.path).read_bytes())
-    except Malformed:
+        entries = bundle.split(read_regular(folder / bundle.path, _WHOLE_BUNDLE) or b"")
+    except (Malformed, OSError):
         entries = []
     if tree.leaf_hashes(entries) != hashes:
         yield bundle.path
@@ -75,8 +79,10 @@ def _is(folder: Path, path: str, whole: str, data: bytes) -> bool:
     """Whether a file holds this; a narrow one that was pruned is how the whole one begins."""
     for name in (path, whole):
         try:
-            found = (folder / name).read_bytes()
+            found = read_regular(folder / name, max(_WHOLE_TILE, _WHOLE_BUNDLE))
         except OSError:
+            return False
+        if found is None:
             continue
         return found == data if name == path else found[: len(data)] == data
     return False

@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from bus.errors import CheckFailed, Malformed, StartRefused, UsageError
+from bus.files import read_regular
 from bus.hub.tilefiles import write_durable
 from bus.tlog.checkpoint import Checkpoint
-from bus.tlog.note import Note
+from bus.tlog.note import MAX_NOTE, Note
 from bus.tlog.vkey import Kind, NoteKey, VerifierKey
 
 KEY, NEXT = "log.key", "next.key"
+SERVED = ("checkpoint", "checkpoint.unwitnessed")
+"""Below ``log/``."""
 
 
 def load_key(path: Path, origin: str) -> NoteKey:
@@ -32,9 +36,10 @@ def load_key(path: Path, origin: str) -> NoteKey:
     """
     vkey = path.with_suffix(".vkey")
     if not path.is_file():
-        if vkey.is_file():
+        trace = _trace_of(path)
+        if trace is not None:
             raise UsageError(
-                f"{path} is gone, and {vkey.name} says that it was there", hint="Put it back: docs/runbooks/log-key.md"
+                f"{path} is gone, and {trace} says that it was there", hint="Put it back: docs/runbooks/log-key.md"
             )
         make_key(path, origin)
     try:
@@ -47,6 +52,13 @@ def load_key(path: Path, origin: str) -> NoteKey:
     if not vkey.is_file() or vkey.read_bytes() != line:
         write_durable(vkey, line)
     return key
+
+
+def _trace_of(path: Path) -> str | None:
+    """What shows that a key was there: its public half, or for the log's key whatever was signed with it."""
+    folder = path.parent
+    signed = (folder / "last-signed", *islice(kept_files(folder), 1)) if path.name == KEY else ()
+    return next((one.name for one in (path.with_suffix(".vkey"), *signed) if one.is_file()), None)
 
 
 def make_key(path: Path, origin: str) -> None:
@@ -90,14 +102,17 @@ def last_signed(folder: Path) -> Checkpoint | None:
     """
     path = folder / "last-signed"
     try:
-        noted = Checkpoint.decode(path.read_bytes())
-    except FileNotFoundError:
-        newest = next(kept_files(folder), None)
-        if newest is not None:
-            raise StartRefused(f"{path} is gone, but a checkpoint of {newest.name} entries was signed") from None
-        return None
-    except Malformed as error:
+        data = read_regular(path, MAX_NOTE)
+        noted = None if data is None else Checkpoint.decode(data)
+    except (Malformed, OSError) as error:
         raise StartRefused(f"{path} is unreadable") from error
+    if noted is None:
+        name = next((one.name for one in kept_files(folder)), None)
+        newest = newest_kept(folder) if name is None else None
+        if name is not None or newest is not None:
+            size = name if newest is None else newest.size
+            raise StartRefused(f"{path} is gone, but a checkpoint of {size} entries was signed")
+        return None
     kept = newest_kept(folder)
     if kept is not None and kept.size > noted.size:
         raise StartRefused(
@@ -107,20 +122,24 @@ def last_signed(folder: Path) -> Checkpoint | None:
 
 
 def newest_kept(folder: Path) -> Checkpoint | None:
-    """The newest kept checkpoint that a key of the folder has signed; what is none is passed over.
+    """The newest checkpoint, kept or served, that a key of the folder has signed; what is none is passed over.
 
     Raises:
         UsageError: a file is no verifier key.
     """
     keys = known_keys(folder)
-    for path in kept_files(folder):
-        try:
-            note = Note.decode(path.read_bytes())
-            if note.verified(keys):
-                return Checkpoint.decode(note.text)
-        except (Malformed, CheckFailed, OSError):
-            continue
-    return None
+    kept = next((one for path in kept_files(folder) if (one := _signed(path, keys)) is not None), None)
+    served = (_signed(folder / "log" / name, keys) for name in SERVED)
+    return max((one for one in (kept, *served) if one is not None), key=lambda one: one.size, default=None)
+
+
+def _signed(path: Path, keys: Sequence[VerifierKey]) -> Checkpoint | None:
+    """The checkpoint of a file, if it is there and one of the keys has signed it."""
+    try:
+        note = Note.decode(read_regular(path, MAX_NOTE) or b"")
+        return Checkpoint.decode(note.text) if note.verified(keys) else None
+    except (Malformed, CheckFailed, OSError):
+        return None
 
 
 def kept_files(folder: Path) -> Iterator[Path]:

@@ -8,15 +8,17 @@ and key, so each must be told to trust the new key before the old one stops.
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from bus.errors import CheckFailed, Malformed, NotAllowed, UsageError
+from bus.errors import CheckFailed, Malformed, NotAllowed, Unavailable, UsageError
 from bus.hub import faults
 from bus.hub.config import HubConfig, PublisherConfig
 from bus.hub.load import load_directory
 from bus.hub.logkey import KEY, NEXT, load_key, make_key, signing_keys
-from bus.hub.tilefiles import write_durable
+from bus.hub.tilefiles import alone_in, sync_folder, write_durable
 from bus.hub.witnessed import ask_witnesses
 from bus.ledger.store import Store
 from bus.tlog.note import Note, sign_note
@@ -31,14 +33,23 @@ def begin(config: HubConfig) -> VerifierKey:
     """Make the next key, and name it in the publisher's policy; the same one again if it is there.
 
     Raises:
-        UsageError: there is no publisher's folder, or it is not that of this log.
+        UsageError: there is no publisher's folder, or it is not that of this log; the next key is gone; or the last
+            change of keys was cut short.
+        NotAllowed: keys are being changed by somebody else.
     """
     folder = publisher_of(config).folder
-    current, policy = load_key(folder / KEY, config.origin), Policy.load(folder / "policy")
-    if not (folder / NEXT).is_file():
-        make_key(folder / NEXT, config.origin)
+    with _alone(folder):
+        return _begun(folder, config.origin)
+
+
+def _begun(folder: Path, origin: str) -> VerifierKey:
+    current, policy = load_key(folder / KEY, origin), Policy.load(folder / "policy")
+    if _is_cut_short(folder, current):
+        raise UsageError("the last change of keys was cut short", hint="`bus hub log-key finish` ends it.")
+    if not (folder / NEXT).is_file() and not _half(folder / NEXT).is_file():
+        make_key(folder / NEXT, origin)
         faults.at("log-key.made")
-    new = load_key(folder / NEXT, config.origin).verifier
+    new = load_key(folder / NEXT, origin).verifier
     if all(log.key != new for log in policy.logs):
         url = next((log.url for log in policy.logs if log.key == current.verifier), "")
         longer = Policy((*policy.logs, Log(new, url)), policy.witnesses, policy.groups, policy.quorum)
@@ -55,10 +66,16 @@ async def finish(config: HubConfig) -> tuple[VerifierKey, Path]:
 
     Raises:
         UsageError: there is no next key.
-        NotAllowed: the log does not name it, the public checkpoint lacks a signature, or a witness does not trust it.
+        NotAllowed: the log does not name it, the public checkpoint lacks a signature, or a witness does not trust it;
+            or keys are being changed by somebody else.
         Unavailable: Postgres is away.
     """
     folder = publisher_of(config).folder
+    with _alone(folder):
+        return await _finish(config, folder)
+
+
+async def _finish(config: HubConfig, folder: Path) -> tuple[VerifierKey, Path]:
     if not (folder / NEXT).is_file():
         return finished(folder, config.origin)
     old, new = signing_keys(folder, config.origin)
@@ -66,9 +83,10 @@ async def finish(config: HubConfig) -> tuple[VerifierKey, Path]:
     note = _signed_by_both(folder, old.verifier, new.verifier)
     await _is_trusted(Policy.load(folder / "policy"), note, new)
     kept = folder / f"old-{old.verifier.key_id.hex()}.key"
-    write_durable(kept.with_suffix(".vkey"), f"{old.verifier.encode()}\n".encode())
+    write_durable(_half(kept), f"{old.verifier.encode()}\n".encode())
     kept.unlink(missing_ok=True)  # a run that was cut short may have left it, before the key was replaced
     os.link(folder / KEY, kept)
+    sync_folder(folder)
     faults.at("log-key.linked")
     (folder / NEXT).replace(folder / KEY)
     faults.at("log-key.replaced")
@@ -81,12 +99,40 @@ def finished(folder: Path, origin: str) -> tuple[VerifierKey, Path]:
     Raises:
         UsageError: no next key has taken a place.
     """
-    key, vkey = load_key(folder / KEY, origin).verifier, folder / "next.vkey"
+    current = load_key(folder / KEY, origin)
+    key = current.verifier
     old = [path for path in folder.glob("old-*.key") if path.stem != f"old-{key.key_id.hex()}"]
-    if not vkey.is_file() or vkey.read_bytes() != f"{key.encode()}\n".encode() or not old:
+    if not _is_cut_short(folder, current) or not old:
         raise UsageError("there is no next key", hint="`bus hub log-key new` makes one.")
-    vkey.unlink()
+    _half(folder / NEXT).unlink()
     return key, max(old, key=lambda path: path.stat().st_ctime_ns)
+
+
+def _half(key: Path) -> Path:
+    """Where the public half of a key is."""
+    return key.with_suffix(".vkey")
+
+
+def _is_cut_short(folder: Path, current: NoteKey) -> bool:
+    """Whether the next key has the old one's place already, and its own name is still there."""
+    half = _half(folder / NEXT)
+    named = half.is_file() and half.read_bytes() == f"{current.verifier.encode()}\n".encode()
+    return named and not (folder / NEXT).is_file()
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """One change of keys at a time; the publisher, which holds the folder itself, goes on."""
+    lock = folder / ".log-key"
+    lock.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(alone_in(lock))
+        except Unavailable:
+            raise NotAllowed(
+                "another `bus hub log-key` works in this folder", hint="Wait until it has ended."
+            ) from None
+        yield
 
 
 def publisher_of(config: HubConfig) -> PublisherConfig:

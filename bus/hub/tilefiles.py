@@ -89,13 +89,13 @@ def write_files(root: Path, files: Mapping[str, bytes]) -> None:
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
             folders.update(_up_to(root, path.parent))
-        write_durable(path, data, sync_folder=False)
+        write_durable(path, data, named=False)
         folders.add(path.parent)
     for folder in folders:
-        _sync(folder)
+        sync_folder(folder)
 
 
-def write_durable(path: Path, data: bytes, *, sync_folder: bool = True) -> None:
+def write_durable(path: Path, data: bytes, *, named: bool = True) -> None:
     """Replace one file, so that a crash leaves the old one or the new one."""
     draft = path.with_name(f".{path.name}.part")
     with draft.open("wb") as out:
@@ -103,8 +103,8 @@ def write_durable(path: Path, data: bytes, *, sync_folder: bool = True) -> None:
         out.flush()
         os.fsync(out.fileno())
     draft.replace(path)
-    if sync_folder:
-        _sync(path.parent)
+    if named:
+        sync_folder(path.parent)
 
 
 @contextmanager
@@ -140,7 +140,8 @@ def _up_to(root: Path, folder: Path) -> list[Path]:
     return found
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -20,10 +20,11 @@ import structlog
 from msgspec import Struct
 
 from bus.errors import BusError, Malformed, StartRefused, WitnessConflict, WitnessRefused
+from bus.files import read_regular
 from bus.hub.config import PublisherConfig
 from bus.hub.logkey import kept_files
 from bus.tlog.checkpoint import Checkpoint
-from bus.tlog.note import Note
+from bus.tlog.note import MAX_NOTE, Note
 from bus.tlog.policy import Policy, Witness
 from bus.witness.client import add_checkpoint
 
@@ -71,7 +72,10 @@ def any_note(config: PublisherConfig, kept: bytes | None = None) -> bytes | None
     folder = config.folder
     served = (folder / "log" / name for name in ("checkpoint.unwitnessed", "checkpoint"))
     for path in chain(served, islice(kept_files(folder), 1)):
-        data = path.read_bytes() if path.is_file() else None
+        try:
+            data = read_regular(path, MAX_NOTE)
+        except OSError:
+            data = None
         if data is not None and _is_note(data):
             return data
     return kept

@@ -6,14 +6,19 @@ are then compared with what lies there, byte for byte. What was wrong is kept as
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping
+from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
 from bus.errors import LedgerError
-from bus.hub.tilefiles import RightEdge, write_durable, write_files
+from bus.files import read_regular
+from bus.hub.tilefiles import RightEdge, sync_folder, write_files
 from bus.ledger.store import Store
 from bus.tlog.bundle import new_bundles
+from bus.tlog.note import MAX_NOTE
 from bus.tlog.tile import WIDTH, tiles_of
 
 CHUNK: Final = 16 * WIDTH
@@ -44,7 +49,9 @@ async def damaged(store: Store, folder: Path, roots: Mapping[int, bytes], *, men
         files = edge.grow(leaves) if leaves else {}
         if stop in roots and edge.frontier.root() != roots[stop]:
             raise LedgerError(f"the ledger's leaves do not lead to the root that was signed at {stop}")
-        wrong = {name: data for name, data in files.items() if name in needed and read_file(folder / name) != data}
+        wrong = {
+            name: data for name, data in files.items() if name in needed and read_file(folder / name, len(data)) != data
+        }
         found += wrong
         if mend is not None:
             _mend(folder, wrong, mend)
@@ -53,17 +60,48 @@ async def damaged(store: Store, folder: Path, roots: Mapping[int, bytes], *, men
 
 def _mend(folder: Path, files: Mapping[str, bytes], aside: Path) -> None:
     for name in files:
-        old = read_file(folder / name)
-        if old is not None:
-            kept = aside / name
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write_durable(kept, old)
+        put_aside(folder, name, aside)
     write_files(folder, files)
 
 
-def read_file(path: Path) -> bytes | None:
-    """A file's bytes; None if it cannot be read."""
+def put_aside(folder: Path, name: str, aside: Path) -> None:
+    """Take out of the way what lies in a file's place, and whatever is no folder in the place of one above it."""
+    place = folder / name
+    above = [one for one in place.parents if folder in one.parents]
+    stray = next((one for one in reversed(above) if lies(one) and not one.is_dir()), None)
+    found = place if stray is None else stray
+    if not lies(found):
+        return
+    kept = _unused(aside / found.relative_to(folder))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(found, kept)
+    sync_folder(kept.parent)
+
+
+def keep_aside(path: Path, aside: Path) -> None:
+    """Keep a copy of what is about to be replaced; what is no file is moved out of the way."""
+    if not path.is_file():
+        put_aside(path.parent, path.name, aside)
+        return
+    aside.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(path, _unused(aside / path.name))
+    sync_folder(aside)
+
+
+def _unused(path: Path) -> Path:
+    """A name that nothing has yet: what was kept by the last repair stays."""
+    names = chain((path,), (path.with_name(f"{path.name}~{number}") for number in count(1)))
+    return next(name for name in names if not lies(name))
+
+
+def lies(path: Path) -> bool:
+    """Whether anything has this name, a link that leads nowhere too."""
+    return os.path.lexists(path)
+
+
+def read_file(path: Path, limit: int = MAX_NOTE) -> bytes | None:
+    """A file's bytes, not many more than ``limit`` of them; None if it cannot be read, or is none."""
     try:
-        return path.read_bytes()
+        return read_regular(path, limit)
     except OSError:
         return None

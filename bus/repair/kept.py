@@ -8,6 +8,7 @@ from bus.errors import CheckFailed, Malformed
 from bus.hub.logkey import kept_files
 from bus.ledger.sql import QUERIES
 from bus.ledger.store import connect
+from bus.repair.files import read_file
 from bus.repair.scene import Scene
 from bus.tlog.note import Note
 
@@ -18,10 +19,8 @@ async def keep_checkpoints(scene: Scene) -> None:
     witnesses = {one.key: one.name for one in scene.policy.witnesses}
     try:
         for path in reversed([*kept_files(scene.publisher.folder)]):
-            if not path.is_file():
-                continue
             try:
-                note = Note.decode(path.read_bytes())
+                note = Note.decode(read_file(path) or b"")
                 judged = scene.policy.judge(note)
                 lines = note.verified(witnesses)
             except (Malformed, CheckFailed):

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bus.errors import LedgerError, StartRefused
+from bus.errors import LedgerError, StartRefused, UsageError
 from bus.events.names import parse_topic
 from bus.hub import faults
 from bus.hub.config import HubConfig
 from bus.hub.cursor import Cursor, read_cursors
-from bus.hub.load import check_cursors, check_signed, load_state
+from bus.hub.load import check_cursors, check_signed, is_hubs, load_state
 from bus.hub.nonces import nonces_of
 from bus.hub.sequencer import State
 from bus.hub.tilefiles import write_durable
@@ -25,7 +25,7 @@ from bus.kafka.records import Record
 from bus.ledger.store import Head
 from bus.policy import Policy
 from bus.repair.again import Again, Partial, as_sent, topics_by_digest, windows, write
-from bus.repair.files import damaged
+from bus.repair.files import damaged, keep_aside, put_aside
 from bus.repair.heard import Heard, fetch_delivered, listen
 from bus.repair.kept import keep_checkpoints
 from bus.repair.report import Report
@@ -76,6 +76,11 @@ class _Repair:
         cursors = await read_cursors(self.config.kafka, "hub-repair-cursor")
         if not await self._same_history(cursors) or not await self._behind(state, cursors):
             return report
+        if not is_hubs(self.key, state.directory):
+            raise UsageError(
+                f"{self.config.key_file} does not hold a key of this hub",
+                hint="Put the hub's own key file in its place: decisions and receipts are made again with it.",
+            )
         await self._files()
         if self.perform and report.steps:
             await self._write(cursors)
@@ -195,7 +200,10 @@ class _Repair:
             for one in (self.scene.signed, *self.scene.served)
             if one is not None and 0 < one.checkpoint.size <= size
         }
-        return await damaged(self.store, self.scene.log, roots, mend=self._aside() if mend else None)
+        for name in self.scene.broken if mend else ():
+            put_aside(self.scene.log, name, self._aside())
+        wrong = await damaged(self.store, self.scene.log, roots, mend=self._aside() if mend else None)
+        return [*self.scene.broken, *wrong]
 
     def _aside(self) -> Path:
         return self.scene.publisher.folder / "damaged"
@@ -268,7 +276,9 @@ class _Repair:
         if signed is not None:
             await check_signed(self.store, self.head, signed.checkpoint)
             if self.scene.note_lost:
-                write_durable(self.scene.publisher.folder / "last-signed", signed.checkpoint.encode())
+                folder = self.scene.publisher.folder
+                keep_aside(folder / "last-signed", self._aside())
+                write_durable(folder / "last-signed", signed.checkpoint.encode())
                 faults.at("repair.noted")
         await self._damaged(self.head.size, mend=True)
         faults.at("repair.mended")

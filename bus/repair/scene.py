@@ -6,24 +6,26 @@ Everything is opened for looking; only :mod:`bus.repair.repair` writes. While a 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from bus.errors import CheckFailed, Malformed, NotAllowed, StartRefused, UsageError
+from bus.errors import CheckFailed, Malformed, NotAllowed, StartRefused, Unavailable, UsageError
 from bus.hub.config import HubConfig, PublisherConfig
-from bus.hub.logkey import kept_files, last_signed
+from bus.hub.logkey import SERVED, kept_files, last_signed
+from bus.hub.tilefiles import alone_in
 from bus.hub.witnessed import Held, any_note, ask_witnesses
 from bus.ledger.sql import QUERIES
 from bus.ledger.store import Head, Store, connect
-from bus.repair.files import read_file
+from bus.repair.files import lies, read_file
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.note import Note
 from bus.tlog.policy import Policy
 
 RUNNING = "the hub still runs"
+STOP = "Stop every role of the hub first. Nothing was changed."
 
 
 class Signed(Struct, frozen=True):
@@ -48,6 +50,8 @@ class Scene(Struct):
     held: list[Held]
     served: list[Signed]
     """The checkpoints that are served now."""
+    broken: list[str]
+    """Names of served checkpoints that are none, or not this log's."""
 
     @property
     def log(self) -> Path:
@@ -73,8 +77,10 @@ async def opened(config: HubConfig) -> AsyncGenerator[Scene]:
     if not any(log.key.name == config.origin for log in policy.logs):
         raise UsageError(f"{publisher.folder} is the folder of another log than {config.origin}")
     store = Store(await connect(config.notary_dsn, "repair"))
+    stack = AsyncExitStack()
     try:
         await _nobody_runs(config, store)
+        _alone(stack, publisher.folder)
         head = await store.head()
         signed, note_lost = newest_signed(publisher.folder, newest_note(publisher.folder, policy, config.origin))
         kept = await store.fetch("newest_checkpoint")
@@ -83,19 +89,28 @@ async def opened(config: HubConfig) -> AsyncGenerator[Scene]:
         stored = None if not kept else claimed(kept[0]["note"], policy, config.origin, "ledger.checkpoint")
         if stored is not None and (signed is None or signed.checkpoint.size < stored.checkpoint.size):
             signed = stored
-        names = [publisher.folder / "log" / name for name in ("checkpoint", "checkpoint.unwitnessed")]
-        served = [claimed(read_file(path), policy, config.origin, str(path)) for path in names]
-        shown = [one for one in served if one is not None]
-        yield Scene(config, publisher, policy, store, head, signed, note_lost, held, shown)
+        paths = [publisher.folder / "log" / name for name in SERVED]
+        served = {path: claimed(read_file(path), policy, config.origin, str(path)) for path in paths}
+        broken = [path.name for path, one in served.items() if one is None and lies(path)]
+        shown = [one for one in served.values() if one is not None]
+        yield Scene(config, publisher, policy, store, head, signed, note_lost, held, shown, broken)
     finally:
+        await stack.aclose()
         await store.close()
+
+
+def _alone(stack: AsyncExitStack, folder: Path) -> None:
+    """Keep publishers out of the folder; one without a session in Postgres at this moment is seen here."""
+    try:
+        stack.enter_context(alone_in(folder))
+    except Unavailable as error:
+        raise NotAllowed(f"{RUNNING}: {error.message}", hint=STOP) from None
 
 
 async def _nobody_runs(config: HubConfig, store: Store) -> None:
     """The notary holds a lock; the others are seen as sessions of their logins."""
-    hint = "Stop every role of the hub first. Nothing was changed."
     if not await store.try_lock():
-        raise NotAllowed(f"{RUNNING}: a notary holds this ledger", hint=hint)
+        raise NotAllowed(f"{RUNNING}: a notary, or another repair, holds this ledger", hint=STOP)
     assert config.publisher is not None
     for dsn in (config.notary_dsn, config.courier_dsn, config.publisher.dsn):
         session: Any = await connect(dsn, "repair")
@@ -104,12 +119,12 @@ async def _nobody_runs(config: HubConfig, store: Store) -> None:
         finally:
             session.terminate()
         if found := sorted(names - {"repair"}):
-            raise NotAllowed(f"{RUNNING}: {', '.join(found)}", hint=hint)
+            raise NotAllowed(f"{RUNNING}: {', '.join(found)}", hint=STOP)
 
 
 def newest_note(folder: Path, policy: Policy, origin: str) -> Signed | None:
     """The newest checkpoint of those kept and served; of two of one size, the one that a quorum has cosigned."""
-    served = (folder / "log" / name for name in ("checkpoint.unwitnessed", "checkpoint"))
+    served = (folder / "log" / name for name in reversed(SERVED))
     found = [claimed(read_file(path), policy, origin, str(path)) for path in (*kept_files(folder), *served)]
     return max(
         (one for one in found if one is not None),

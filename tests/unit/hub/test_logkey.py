@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from bus.errors import StartRefused, Unavailable, UsageError
+from bus.errors import NotAllowed, StartRefused, Unavailable, UsageError
+from bus.hub.config import HubConfig, PublisherConfig
 from bus.hub.logkey import last_signed, load_key
-from bus.hub.rotation import finished
+from bus.hub.rotation import begin, finished
 from bus.hub.tilefiles import alone_in
+from bus.kafka.connection import Connection
 from bus.tlog.checkpoint import Checkpoint
 from tests.unit.tlog.support import signed
 
@@ -71,6 +74,84 @@ def test_a_change_of_keys_that_was_cut_short_is_finished_once(tmp_path: Path) ->
     assert (tmp_path / "log.vkey").read_text() == f"{new.encode()}\n"
     with pytest.raises(UsageError, match="no next key"):
         finished(tmp_path, SIGNED.origin)
+
+
+def test_a_log_key_is_not_made_anew_where_something_was_signed(tmp_path: Path) -> None:
+    """With both its halves gone, what it has signed still tells that it was there."""
+    (tmp_path / "last-signed").write_bytes(SIGNED.encode())
+    with pytest.raises(UsageError, match=r"log\.key is gone, and last-signed says"):
+        load_key(tmp_path / "log.key", SIGNED.origin)
+    (tmp_path / "last-signed").unlink()
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "1234").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"log\.key is gone, and 1234 says"):
+        load_key(tmp_path / "log.key", SIGNED.origin)
+
+
+def test_a_checkpoint_that_is_served_was_signed(tmp_path: Path) -> None:
+    """With the note and all kept checkpoints gone, the one that everybody can read still counts."""
+    key = load_key(tmp_path / "log.key", SIGNED.origin)
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "checkpoint").write_bytes(signed(SIGNED, key).encode())
+    with pytest.raises(StartRefused, match="is gone, but a checkpoint of 1234 entries was signed"):
+        last_signed(tmp_path)
+    (tmp_path / "last-signed").write_bytes(replace(SIGNED, size=1000).encode())
+    with pytest.raises(StartRefused, match="1000 entries, but a checkpoint of 1234 is kept"):
+        last_signed(tmp_path)
+
+
+def test_a_note_that_is_no_file_is_unreadable(tmp_path: Path) -> None:
+    """A folder or a pipe in its place stops the start with the same sentence, and is not waited for."""
+    note = tmp_path / "last-signed"
+    note.mkdir()
+    with pytest.raises(StartRefused, match="is unreadable"):
+        last_signed(tmp_path)
+    note.rmdir()
+    os.mkfifo(note)
+    with pytest.raises(StartRefused, match="is unreadable"):
+        last_signed(tmp_path)
+
+
+def rotating(tmp_path: Path) -> HubConfig:
+    """A hub of which only the publisher's folder is there."""
+    load_key(tmp_path / "log.key", SIGNED.origin)
+    policy = f"log {(tmp_path / 'log.vkey').read_text().strip()}\nquorum none\n"
+    (tmp_path / "policy").write_text(policy)
+    kafka = Connection(bootstrap="", security_protocol="", sasl_mechanism="", username="", password="", ca_file=None)
+    return HubConfig(SIGNED.origin, kafka, "", "", tmp_path, None, PublisherConfig("", tmp_path, None))
+
+
+def test_a_next_key_that_is_lost_is_not_made_anew(tmp_path: Path) -> None:
+    """Witnesses may trust it already: a second one under its name would be a third that nobody knows."""
+    config = rotating(tmp_path)
+    begin(config)
+    (tmp_path / "next.key").unlink()
+    with pytest.raises(UsageError, match=r"next\.key is gone, and next\.vkey says"):
+        begin(config)
+    assert not (tmp_path / "next.key").exists()
+
+
+def test_no_key_follows_before_the_last_change_is_finished(tmp_path: Path) -> None:
+    """Cut short between the replacement and its end, ``new`` names ``finish``; after that the next change can begin."""
+    config = rotating(tmp_path)
+    begin(config)
+    (tmp_path / "log.key").rename(tmp_path / "old-12345678.key")
+    (tmp_path / "next.key").rename(tmp_path / "log.key")
+    with pytest.raises(UsageError, match="cut short") as caught:
+        begin(config)
+    assert "log-key finish" in caught.value.hint
+    finished(tmp_path, SIGNED.origin)
+    begin(config)
+
+
+def test_one_change_of_keys_at_a_time(tmp_path: Path) -> None:
+    """A second one is told; the publisher, which holds the folder, is in nobody's way."""
+    config = rotating(tmp_path)
+    (tmp_path / ".log-key").mkdir()
+    with alone_in(tmp_path):
+        with alone_in(tmp_path / ".log-key"), pytest.raises(NotAllowed, match="another `bus hub log-key`"):
+            begin(config)
+        begin(config)
 
 
 def test_one_publisher_works_in_a_folder(tmp_path: Path) -> None:

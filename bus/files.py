@@ -1,0 +1,37 @@
+"""Reading files that somebody else may have made: never more than was expected, and nothing that is no file.
+
+A folder that comes from another hand can hold a pipe that never ends, a link to a device, or a file of any size in
+the place of a tile.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from stat import S_ISREG
+
+
+def read_regular(path: Path | str, limit: int) -> bytes | None:
+    """The bytes of a regular file, at most ``limit`` + 1 of them: so that whoever asks sees that there are more.
+
+    Returns:
+        The bytes; None if nothing is there.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file (``EINVAL``).
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        known = os.fstat(handle)
+        if not S_ISREG(known.st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        found = os.read(handle, min(limit, known.st_size) + 1)
+        while len(found) <= limit and (more := os.read(handle, limit + 1 - len(found))):
+            found += more
+    finally:
+        os.close(handle)
+    return found
