@@ -93,14 +93,14 @@ class Hurt:
             database_name="postgres",
         )
 
-    async def refuses(self, role: str, hint: str = "bus hub repair") -> str:
-        """Start a role, see it refuse, and give its sentence; the hint must say what to do, as a rule the repair."""
+    async def refuses(self, role: str) -> str:
+        """Start a role, see it refuse, and give its sentence; the hint must name the repair."""
         await self.roles.start(role, wait=False)
         await until(lambda: self.roles.returncode(role) is not None, 60, f"the {role} refuses to start")
         assert self.roles.release(role).returncode == 1
         lines = [line for line in self.roles.log_text(role).splitlines() if "hub.start_refused" in line]
         told: dict[str, str] = json.loads(lines[-1])
-        assert hint in told["hint"]
+        assert "bus hub repair" in told["hint"]
         return told["error"]
 
     def bus(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
