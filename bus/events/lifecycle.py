@@ -13,6 +13,8 @@ START: Final = "start"
 RELATIONS: Final = frozenset({"any", "owner", "other", "addressee", "target", "keeper", "hub"})
 """What the table says of who may take a step, beside the roles."""
 
+MARKS: Final = ("keeps", "each", "passes", "unheard")
+
 
 class Rule(Struct, frozen=True):
     """One way to a step: after any of these, by whoever is all of one of these."""
@@ -26,13 +28,14 @@ class Rule(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """A step of a type. ``keeps``, ``each`` and ``passes`` are as the table says."""
+    """A step of a type. ``keeps``, ``each``, ``passes`` and ``unheard`` are as the table says."""
 
     name: str
     rules: tuple[Rule, ...]
     keeps: bool
     each: bool
     passes: bool
+    unheard: bool
 
 
 class Lifecycle(Struct, frozen=True):
@@ -134,7 +137,7 @@ def _steps(lines: list[str]) -> dict[str, Step]:
         )
         words = " ".join(marks).split()
         before = found[name].rules if name in found else ()
-        found[name] = Step(name, (*before, rule), "keeps" in words, "each" in words, "passes" in words)
+        found[name] = Step(name, (*before, rule), *(mark in words for mark in MARKS))
     return found
 
 

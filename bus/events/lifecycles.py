@@ -11,7 +11,8 @@ the very event that this one is about; ``keeper``, who keeps the list elsewhere 
 
 *Marks*: ``keeps``, it leaves the subject's last step as it was; ``each``, every organisation goes this way on its own,
 from wherever the subject is; ``passes``, it says the subject anew to others, and so may go to who has not got it
-(``docs/adr/0018-about-is-visible-to-the-audience.md``).
+(``docs/adr/0018-about-is-visible-to-the-audience.md``); ``unheard``, it may also be said by who has not got the subject: a
+court's order, an objection. Everything else is for who has it.
 
 After a type's name: ``of event``, its steps are about one event, of any type; ``of subject TYPE``, they are about
 such a subject and follow each other there. Without it an event that is about nothing, or about another type, begins a
@@ -37,7 +38,7 @@ HashListing
   listed                | verified standing                  | owner                                   | passes
   disputed              | standing                           | other
   reclassified          | standing                           | owner
-  retracted             | proposed verified standing         | owner court
+  retracted             | proposed verified standing         | owner court        | unheard
   withdrawn_by_survivor | standing                           | owner
 
 HashListSnapshot
@@ -91,7 +92,7 @@ TakedownAction of subject TakedownNotice
   impossible            | start acknowledged hold_lifted     | addressee
   not_found             | start acknowledged hold_lifted reappeared | addressee
   verified_removed      | done not_found                     | owner
-  reappeared            | done not_found verified_removed    | any
+  reappeared            | done not_found verified_removed    | any                | unheard
 
 VictimIdentification
   lead                  | start                              | police hotline clearing-house
@@ -111,10 +112,10 @@ Acknowledgement of event
   returned              | fetched taken                      | any                                     | each
 
 Recall
-  called                | start                              | target court authority
+  called                | start                              | target court authority | unheard
 
 Preservation
-  requested             | start                              | police authority court hub
+  requested             | start                              | police authority court hub | unheard
   held                  | requested extended                 | platform+addressee model-provider+addressee
   refused               | requested extended                 | platform+addressee model-provider+addressee
   extended              | requested held extended            | owner
@@ -132,7 +133,7 @@ Commitment
   signed                | start                              | any
   progress              | declared                           | owner                                   | passes
   evidenced             | declared                           | owner                                   | passes
-  contested             | declared                           | other                                   | keeps
+  contested             | declared                           | other                                   | keeps unheard
   withdrawn             | declared                           | owner
   lapsed                | declared                           | owner hub
 
@@ -151,7 +152,7 @@ Exposure
   corrected             | recorded corrected                 | owner
 
 Appeal
-  opened                | start                              | any
+  opened                | start                              | any                | unheard
   reassessed            | opened                             | other                                   | passes
   police_decided        | opened reassessed                  | police
   upheld                | reassessed police_decided          | other
@@ -159,7 +160,7 @@ Appeal
   reinstated            | overturned                         | any
 
 Consent
-  granted               | start                              | any
+  granted               | start                              | any                | unheard
   withdrawn             | granted                            | owner
 
 SealingKey
@@ -177,7 +178,7 @@ Overdue of subject
   excused               | warned overdue escalated           | owner
 
 Erasure
-  requested             | start                              | any
+  requested             | start                              | any                | unheard
   blocked_by_hold       | requested approved                 | hub
   approved              | requested blocked_by_hold          | other
   live_done             | approved                           | hub

@@ -154,10 +154,8 @@ def _heard_by(case: _Case) -> Verdict:
     if subject is not None and subject.heard is not None:
         if claim.info.name == RECALL:
             recalled = must_hear(subject.heard, subject.issuer, header.issuer)
-        elif passes and header.issuer != HUB:
-            refusal = _may_not_pass(subject, header.issuer)
-            if refusal is not None:
-                return Verdict(refusal)
+        elif passes and header.issuer != HUB and subject.recalled:
+            return Verdict("recalled")
     found = recipients(claim.info, header, case.directory, case.now_us, bounds, recalled)
     full = passes and subject is not None and subject.reach + len(found) > MAX_REACH
     return Verdict("passed-too-far") if full else Verdict(None, found)
@@ -167,13 +165,6 @@ def _passes_on(claim: Claim, subject: Subject | None) -> bool:
     """Whether it goes on with a subject by a step that says it anew to others."""
     goes_on = subject is not None and subject.owner is not None
     return goes_on and LIFECYCLES[claim.info.name].steps[claim.header.step].passes
-
-
-def _may_not_pass(subject: Subject, issuer: str) -> str | None:
-    """Nobody passes on what it has not got, or what was recalled."""
-    if subject.recalled:
-        return "recalled"
-    return None if subject.heard is None or issuer in subject.heard else "about-unseen"
 
 
 def _this_log(case: _Case) -> str | None:
@@ -253,6 +244,17 @@ def _lane_and_thread(case: _Case) -> str | None:
     if header.lane != subject.lane:
         return "wrong-lane"
     return None if header.thread == subject.thread else "thread-mismatch"
+
+
+def _has_subject(case: _Case) -> str | None:
+    """Nobody speaks of what it was never sent, but who may by the table: a court's order, an objection.
+
+    Before the step is looked at: who has not got a subject is not told where it stands either.
+    """
+    header, subject = case.claim.header, case.subject
+    if subject is None or subject.heard is None or header.issuer == HUB or header.issuer in subject.heard:
+        return None
+    return None if LIFECYCLES[case.claim.info.name].steps[header.step].unheard else "about-unseen"
 
 
 def _known_audience(case: _Case) -> str | None:
@@ -439,6 +441,7 @@ _RULES: tuple[Callable[[_Case], str | None], ...] = (
     _id_in_time,
     _known_audience,
     _lane_and_thread,
+    _has_subject,
     _legal_basis,
     _deadline,
     _wraps,

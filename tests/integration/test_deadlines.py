@@ -40,7 +40,7 @@ def _notice(deadline: str, due_us: int | None) -> dict[str, Any]:
     event = example(
         "TakedownNotice",
         issuer="ministry-isles",
-        audience=["fernpost"],
+        audience=["fernpost", "police-isles"],
         nations=["GB"],
         now_us=_now_us(),
         step="issued",

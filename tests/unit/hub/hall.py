@@ -78,10 +78,10 @@ class Hall(World):
         return self.built[-1].rows.entry[-1][9].bytes, reason
 
     def notice(self, deadline: str = "au-class1", **given: Any) -> bytes:
-        """A ministry asks a platform; it is delivered at once."""
+        """A ministry asks a platform, and the police hear of it; it is delivered at once."""
         body = {"renotify_every_h": None, **given.pop("body", {})}
         event_id, reason = self.tell(
-            "ministry", ("pixelpost",), "TakedownNotice", "issued",
+            "ministry", ("pixelpost", "polder-police"), "TakedownNotice", "issued",
             addressee="pixelpost", deadline=deadline, body=body, **given,
         )  # fmt: skip
         assert reason is None

@@ -110,6 +110,11 @@ def test_whoever_begins_with_a_step_is_told_what_would_do(shared: World, name: s
             assert (outcome, list(reasons)) == (Outcome.REFUSED, [expected, *named]), org
 
 
+def marks_of(name: str, step: str) -> set[str]:
+    """The marks of a step's lines."""
+    return {mark for line in naive.LINES if (line.type, line.step) == (name, step) for mark in line.marks}
+
+
 class Walk(RuleBasedStateMachine):
     """Anyone tries anything about anything; the notary and a naive model agree on every outcome."""
 
@@ -149,7 +154,11 @@ class Walk(RuleBasedStateMachine):
             wanted.append((org, name, step, event, about))
         outcomes = sequence(self.world, [(org, event) for org, _, _, event, _ in wanted])
         for (org, name, step, event, about), (outcome, reasons, event_id) in zip(wanted, outcomes, strict=True):
-            expected = self._expect(org, name, step, event, about) or self._passing(org, name, step, about)
+            expected = (
+                self._unheard(org, name, step, about)
+                or self._expect(org, name, step, event, about)
+                or self._passing(org, name, step, about)
+            )
             assert (reasons[0] if reasons else None) == expected, (org, name, step)
             if outcome == Outcome.ACCEPTED:
                 self._accepted(org, name, step, event, about, event_id)
@@ -200,16 +209,19 @@ class Walk(RuleBasedStateMachine):
             main = own = ""
         return naive.may(name, step, actor, main, own)
 
-    def _passing(self, org: str, name: str, step: str, about: bytes | None) -> str | None:
-        """Nobody passes on what it has not got, or what was recalled; everybody else hears whatever is said here."""
-        key = self._runs_on(name, about)
-        marks = {mark for line in naive.LINES if (line.type, line.step) == (name, step) for mark in line.marks}
-        if about is None or key is None or org == "hub" or "passes" not in marks:
+    def _unheard(self, org: str, name: str, step: str, about: bytes | None) -> str | None:
+        """Nobody speaks of what it has not got, unless the table lets it; everybody of the audience has all."""
+        if about is None or org == "hub" or "unheard" in marks_of(name, step):
             return None
-        if {about, self.root[about]} & self.recalled:
-            return "recalled"
         issuer = next(i for _, i, one in self.events if one == about)
         return None if org in {issuer, *AUDIENCE} else "about-unseen"
+
+    def _passing(self, org: str, name: str, step: str, about: bytes | None) -> str | None:
+        """Nobody passes on what was recalled; everybody hears whatever is said here."""
+        key = self._runs_on(name, about)
+        if about is None or key is None or org == "hub" or "passes" not in marks_of(name, step):
+            return None
+        return "recalled" if {about, self.root[about]} & self.recalled else None
 
     def _accepted(
         self, org: str, name: str, step: str, event: dict[str, Any], about: bytes | None, event_id: bytes
@@ -248,12 +260,13 @@ TestWalk = Walk.TestCase
 
 def test_a_notice_goes_its_way_in_one_flush(shared: World) -> None:
     """The order of two events in one flush counts: what follows is decided as of the entry before it."""
-    notice = make(shared, "ministry", "TakedownNotice", "issued", addressee="pixelpost")
+    hearers = ("chirpnest", "pixelpost", "polder-police")
+    notice = make(shared, "ministry", "TakedownNotice", "issued", to=hearers, addressee="pixelpost")
     about = parse_uuid(notice["header"]["event_id"])
     follow = {"about": dashed(about), "thread": about.hex(), "lane": "urgent"}
 
     def action(org: str, step: str) -> tuple[str, dict[str, Any]]:
-        event = make(shared, org, "TakedownAction", step, None)
+        event = make(shared, org, "TakedownAction", step, None, ("ministry",) if org != "ministry" else hearers)
         event["header"].update(follow)
         return org, event
 
@@ -283,11 +296,12 @@ def test_an_order_keeps_its_one_addressee(shared: World) -> None:
 
 def test_a_verdict_is_its_makers_own(shared: World) -> None:
     """Nobody supersedes, withdraws or asserts another's assessment; one's own beside it is welcome."""
-    _, _, hit = send(shared, "pixelpost", make(shared, "pixelpost", "HashHit", "detected"))
+    two = ("beacon", "lighthouse")
+    _, _, hit = send(shared, "pixelpost", make(shared, "pixelpost", "HashHit", "detected", to=two))
     same = {"by_provider": False, "exif": False, "public": False, "stated_by": "pixelpost"}
 
     def verdict(org: str, step: str, about: bytes, **header: Any) -> tuple[int, tuple[str, ...], bytes]:
-        event = make(shared, org, "Assessment", step, about, **header)
+        event = make(shared, org, "Assessment", step, about, two, **header)
         event["body"]["viewed"] = same
         return send(shared, org, event)
 
@@ -321,9 +335,24 @@ def test_who_viewed_the_file_is_copied_unchanged(shared: World) -> None:
     assert refer(None) == ()
 
 
+def test_nobody_speaks_of_what_it_was_never_sent(shared: World) -> None:
+    """Police who merely know a notice's id hold nothing up, and nobody tells them where it stands; a court may order."""
+    _, _, about = send(shared, "ministry", make(shared, "ministry", "TakedownNotice", "issued", addressee="pixelpost"))
+    to = ("ministry",)
+    for org, name, step in (
+        ("polder-police", "TakedownAction", "le_hold"),
+        ("polder-police", "TakedownAction", "hold_lifted"),
+        ("dreamforge", "Acknowledgement", "taken"),
+        ("dreamforge", "Assessment", "proposed"),
+    ):
+        assert send(shared, org, make(shared, org, name, step, about, to))[1] == ("about-unseen",)
+    for org, name, step in (("polder-police", "Preservation", "requested"), ("high-court", "Recall", "called")):
+        assert send(shared, org, make(shared, org, name, step, about, to))[1] == ()
+
+
 def test_each_police_force_goes_its_own_way_with_a_report(shared: World) -> None:
     """One force closes its case; another still receives the same report."""
-    everyone = ("chirpnest", "clearing-desk", "lighthouse")
+    everyone = ("chirpnest", "clearing-desk", "fjord-police", "lighthouse", "polder-police")
     _, _, about = send(shared, "pixelpost", make(shared, "pixelpost", "Report", "filed", to=everyone))
     ways = [
         ("clearing-desk", "referred"), ("polder-police", "received"), ("polder-police", "closed"),
