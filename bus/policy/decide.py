@@ -128,7 +128,7 @@ def decide(claim: Claim, directory: Directory, subject: Subject | None, policy: 
         The verdict; it never raises on any event that decodes.
     """
     case = _Case(claim, directory, subject, policy, now_us)
-    for rule in _RULES_OF_NOTICES if claim.info.name == "TakedownNotice" else _RULES:
+    for rule in _RULES_OF.get(claim.info.name, _RULES):
         refusal = rule(case)
         if refusal is not None:
             return Verdict(refusal)
@@ -392,6 +392,13 @@ def _one_addressee(case: _Case) -> str | None:
     return None if addressee != header.issuer and _hears(case, addressee) else "one-addressee"
 
 
+def _bounded_hold(case: _Case) -> str | None:
+    """A hold keeps material where it is, so it ends within the policy's bound unless police say so again."""
+    if case.claim.header.step != "le_hold":
+        return None
+    return None if case.claim.body.hold_until <= case.now_us + case.policy.longest_hold_us else "hold-until"
+
+
 def _unchanged(case: _Case) -> str | None:
     """Nobody overwrites another's verdict, and who viewed the file is copied as it is, or not at all."""
     claim, subject = case.claim, case.subject
@@ -447,4 +454,4 @@ _RULES: tuple[Callable[[_Case], str | None], ...] = (
     _wraps,
     _unchanged,
 )
-_RULES_OF_NOTICES = (*_RULES, _one_addressee)
+_RULES_OF = {"TakedownNotice": (*_RULES, _one_addressee), "TakedownAction": (*_RULES, _bounded_hold)}

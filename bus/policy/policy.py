@@ -6,16 +6,20 @@ import re
 import tomllib
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from bus.errors import UsageError
+from bus.events.lifecycles import TABLE
 from bus.paths import ops_dir
 
 _DAY_US = 86_400_000_000
 _MINUTE_US = 60_000_000
+
+LIFECYCLES_DIGEST: Final = sha256(TABLE.encode()).hexdigest()
+"""A policy names the table of lifecycles that it goes with, so that the digest in a leaf binds the decision to both."""
 
 
 class _Ids(Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,17 +35,27 @@ class _Directory(Struct, frozen=True, forbid_unknown_fields=True):
     issuers: list[str]
 
 
+class _Holds(Struct, frozen=True, forbid_unknown_fields=True):
+    longest_days: Annotated[int, Meta(ge=1, le=366)] = 30
+
+
+class _Lifecycles(Struct, frozen=True, forbid_unknown_fields=True):
+    digest: str = LIFECYCLES_DIGEST
+
+
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
     version: int
     ids: _Ids
     legal_basis: _LegalBasis
     directory: _Directory
+    holds: _Holds = _Holds()
+    lifecycles: _Lifecycles = _Lifecycles()
 
 
 class Policy(Struct, frozen=True):
     """A policy, ready to decide by.
 
-    ``digest`` is the SHA-256 of the file; times are microseconds.
+    ``digest`` is the SHA-256 of the file; times are microseconds. ``longest_hold_us`` is how far ahead a police hold may end.
     """
 
     digest: bytes
@@ -49,6 +63,7 @@ class Policy(Struct, frozen=True):
     id_future_us: int
     legal_basis: re.Pattern[str]
     directory_issuers: frozenset[str]
+    longest_hold_us: int
 
     @classmethod
     def parse(cls, data: bytes) -> Policy:
@@ -67,12 +82,18 @@ class Policy(Struct, frozen=True):
             ) from None
         if file.version != 1:
             raise UsageError(f"policy version {file.version} is not known here", hint="Upgrade safeguard-bus.")
+        if file.lifecycles.digest != LIFECYCLES_DIGEST:
+            raise UsageError(
+                "the policy goes with another table of lifecycles than this version's",
+                hint=f"Use the release that it was written for; or read what changed, and name {LIFECYCLES_DIGEST}.",
+            )
         return cls(
             digest=sha256(data).digest(),
             id_past_us=file.ids.past_days * _DAY_US,
             id_future_us=file.ids.future_minutes * _MINUTE_US,
             legal_basis=pattern,
             directory_issuers=frozenset(file.directory.issuers),
+            longest_hold_us=file.holds.longest_days * _DAY_US,
         )
 
     @classmethod

@@ -183,7 +183,7 @@ async def test_killed_and_doubled_clerks_say_each_thing_once(story: Story) -> No
     for notice in (plain, held):
         await story.until_said(notice, "delivered")
     story.at(2)
-    await story.act("police-isles", held, "le_hold", body={"hold_until": format_us(story.now_us() + 900 * HOUR)})
+    await story.act("police-isles", held, "le_hold", body={"hold_until": format_us(story.now_us() + 600 * HOUR)})
     story.at(12)
     await story.act("police-isles", held, "hold_lifted")
 

@@ -84,7 +84,7 @@ def test_a_clerk_that_has_not_read_all_cannot_say_it_a_second_time(hall: Hall) -
     behind, ahead = hall.clerk(), hall.clerk()
     behind.read()
     stale = behind.owed()
-    hall.act(notice, "le_hold", "polder-police", body={"hold_until": "2099-01-01T00:00:00.000000Z"})
+    hall.act(notice, "le_hold", "polder-police", body={"hold_until": format_us(hall.now_us + 30 * DAY)})
     ahead.work()
     assert {outcome for outcome, _ in behind.speak(stale)} <= {2, 3}
     assert hall.said() == ["delivered", "overdue"]
@@ -96,7 +96,7 @@ def test_a_police_hold_stops_the_clock(hall: Hall) -> None:
     for hour in range(45):
         if hour == 5:
             assert (
-                hall.act(notice, "le_hold", "polder-police", body={"hold_until": "2099-01-01T00:00:00.000000Z"}) is None
+                hall.act(notice, "le_hold", "polder-police", body={"hold_until": format_us(hall.now_us + 30 * DAY)}) is None
             )
         if hour == 15:
             assert hall.act(notice, "hold_lifted", "polder-police") is None
@@ -129,6 +129,16 @@ def test_after_a_hold_that_ended_by_itself_the_addressee_can_answer(hall: Hall) 
         hall.later(1)
         clerk.work()
     assert hall.said() == ["delivered"]
+
+
+def test_a_hold_without_an_end_in_sight_is_refused(hall: Hall) -> None:
+    """Thirty days ahead and no more; once it is over or lifted, another may follow."""
+    notice = hall.notice()
+    too_late, latest = format_us(hall.now_us + 30 * DAY + 60_000_000), format_us(hall.now_us + 30 * DAY)
+    assert hall.act(notice, "le_hold", "polder-police", body={"hold_until": too_late}) == "hold-until"
+    assert hall.act(notice, "le_hold", "polder-police", body={"hold_until": latest}) is None
+    assert hall.act(notice, "hold_lifted", "polder-police") is None
+    assert hall.act(notice, "le_hold", "polder-police", body={"hold_until": latest}) is None
 
 
 def test_nobody_keeps_the_clerk_silent_by_taking_its_ids(hall: Hall) -> None:
@@ -558,7 +568,7 @@ def test_whatever_happens_each_thing_is_said_once(story: list[tuple[str, int]]) 
     hall = Hall()
     notice, clerk = hall.notice(), hall.clerk()
     acts = {
-        "hold": lambda: hall.act(notice, "le_hold", "polder-police", body={"hold_until": "2099-01-01T00:00:00.000000Z"}),
+        "hold": lambda: hall.act(notice, "le_hold", "polder-police", body={"hold_until": format_us(hall.now_us + 30 * DAY)}),
         "lift": lambda: hall.act(notice, "hold_lifted", "polder-police"),
         "remove": lambda: hall.act(notice, "removed"),
     }  # fmt: skip

@@ -142,6 +142,18 @@ def test_digest_is_that_of_the_file() -> None:
     assert Policy.parse(first).digest != Policy.parse(policy_text()).digest
 
 
+def test_a_policy_of_another_table_of_lifecycles_is_not_decided_by() -> None:
+    """The digest in a leaf binds the steps too: a hub with another table says so instead of deciding otherwise."""
+    text = policy_text().decode()
+    ours = Policy.parse(text.encode())
+    head, _, _ = text.partition("[holds]")
+    older = Policy.parse(head.encode())
+    assert older.digest != ours.digest
+    with pytest.raises(UsageError, match="another table of lifecycles") as caught:
+        Policy.parse(text.replace('digest = "', 'digest = "0').encode())
+    assert "name " in str(caught.value.hint)
+
+
 def policy_text() -> bytes:
     """The shipped policy."""
     from bus.paths import ops_dir
