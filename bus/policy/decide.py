@@ -20,7 +20,7 @@ from bus.events.ids import uuid7_time_us
 from bus.events.lifecycle import LIFECYCLES, START, Denied, check
 from bus.events.registry import SchemaInfo
 from bus.events.types import Header, Sealed, Viewed
-from bus.policy import deadlines
+from bus.policy import deadlines, grounds
 from bus.policy.deadlines import FOREIGN_MATTERS, Deadline, Table
 from bus.policy.hearing import MAX_REACH, Recipients, must_hear, recipients, unseen
 from bus.policy.policy import Policy
@@ -272,7 +272,10 @@ def _known_audience(case: _Case) -> str | None:
 
 
 def _legal_basis(case: _Case) -> str | None:
-    return None if case.policy.legal_basis.fullmatch(case.claim.header.legal_basis) else "legal-basis"
+    """A law in force; but what is said of the directory stands, else nobody could put a lapsed law right again."""
+    if case.claim.info.directory:
+        return None if case.policy.legal_basis.fullmatch(case.claim.header.legal_basis) else "legal-basis"
+    return grounds.refusal(case.claim.header, case.directory, case.policy, case.now_us)
 
 
 def _wraps(case: _Case) -> str | None:

@@ -29,6 +29,7 @@ class _Ids(Struct, frozen=True, forbid_unknown_fields=True):
 
 class _LegalBasis(Struct, frozen=True, forbid_unknown_fields=True):
     pattern: str
+    registered_only: bool = False
 
 
 class _Directory(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +63,7 @@ class Policy(Struct, frozen=True):
     id_past_us: int
     id_future_us: int
     legal_basis: re.Pattern[str]
+    registered_only: bool
     directory_issuers: frozenset[str]
     longest_hold_us: int
 
@@ -92,6 +94,7 @@ class Policy(Struct, frozen=True):
             id_past_us=file.ids.past_days * _DAY_US,
             id_future_us=file.ids.future_minutes * _MINUTE_US,
             legal_basis=pattern,
+            registered_only=file.legal_basis.registered_only,
             directory_issuers=frozenset(file.directory.issuers),
             longest_hold_us=file.holds.longest_days * _DAY_US,
         )

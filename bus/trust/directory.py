@@ -22,6 +22,7 @@ from bus.events.types import (
     Header,
     KeyRegisteredBody,
     KeyRevokedBody,
+    LegalBasisBody,
     LogContinuedBody,
     LogOpenedBody,
     OrganisationAdmittedBody,
@@ -32,6 +33,7 @@ from bus.trust.adoptions import POLICY, Adoptions
 from bus.trust.keys import SigningKey, sealing_key_id, signing_key_id
 
 HUB: Final = "hub"
+_DAY_US: Final = 86_400_000_000
 OVERLAP_US: Final = 24 * 3600 * 1_000_000
 """How long a sealing key stays current after its successor has begun."""
 
@@ -95,6 +97,23 @@ class Agreement(msgspec.Struct, frozen=True):
         return self.valid_from_us <= at_us and (self.valid_to_us is None or at_us <= self.valid_to_us)
 
 
+class Law(msgspec.Struct, frozen=True):
+    """A law of the register, by ``id@version``: from the first instant of a day to the last of one, UTC.
+
+    ``requires`` names what the header of an event that rests on it must have (``schemas/codes/basis_requirement.csv``).
+    """
+
+    basis: str
+    valid_from_us: int
+    valid_to_us: int | None
+    requires: tuple[str, ...]
+    ended: bool = False
+
+    def in_force(self, at_us: int) -> bool:
+        """Whether an event may rest on it at this instant."""
+        return not self.ended and self.valid_from_us <= at_us and (self.valid_to_us is None or at_us <= self.valid_to_us)
+
+
 class Governance(msgspec.Struct, frozen=True):
     """Who may admit and suspend: any ``threshold`` of these Ed25519 keys together."""
 
@@ -125,6 +144,7 @@ class Directory(msgspec.Struct, frozen=True):
     keys: dict[bytes, KeyEntry] = {}
     sealing: dict[str, tuple[KeyEntry, ...]] = {}
     agreements: dict[str, Agreement] = {}
+    laws: dict[str, Law] = {}
     adoptions: Adoptions = Adoptions()
     continues: Continued | None = None
 
@@ -218,6 +238,8 @@ class Directory(msgspec.Struct, frozen=True):
         if name == "AgreementEnded":
             rest = {k: v for k, v in self.agreements.items() if k != body.agreement}
             return msgspec.structs.replace(self, agreements=rest)
+        if name == "LegalBasis":
+            return self._with_law(header, body)
         if name == "LogContinued":
             return self._continuing(body, index)
         if name == "PolicyAdopted":
@@ -266,6 +288,12 @@ class Directory(msgspec.Struct, frozen=True):
         )
         return msgspec.structs.replace(self, agreements={**self.agreements, body.agreement: entry})
 
+    def _with_law(self, header: Header, body: LegalBasisBody) -> Directory:
+        until_us = None if body.valid_to is None else (body.valid_to + 1) * _DAY_US - 1
+        ended = header.step == "ended"
+        entry = Law(body.basis, body.valid_from * _DAY_US, until_us, tuple(body.requires), ended)
+        return msgspec.structs.replace(self, laws={**self.laws, body.basis: entry})
+
     def _with_key(self, header: Header, body: KeyRegisteredBody, index: int) -> Directory:
         starts_us = max(body.valid_from, header.issued_at)
         entry = KeyEntry(
@@ -305,6 +333,7 @@ _CONFLICTS: Final[dict[str, Callable[[Directory, Any], bool]]] = {
     "OrganisationSuspended": _unknown_or_hub,
     "KeyRevoked": _not_revocable,
     "AgreementConcluded": _unsound_agreement,
+    "LegalBasis": lambda directory, body: body.valid_to is not None and body.valid_to < body.valid_from,
     "AgreementEnded": lambda directory, body: body.agreement not in directory.agreements,
     "LogContinued": _unsound_continuation,
     "PolicyAdopted": lambda directory, body: directory.adoptions.conflicts(body),
