@@ -19,6 +19,9 @@ from bus.trust.commitment import commitment
 from bus.trust.keys import KeyRing
 from bus.trust.sealing import seal
 
+EVALUATED = {"source_eval": "B", "info_eval": "2"}
+"""What police must say, and anybody may."""
+
 
 def now_us() -> int:
     """The clock, microseconds since 1970."""
@@ -64,7 +67,7 @@ class Forge:
     ) -> dict[str, Any]:
         """An example event in its JSON form; keywords override header fields."""
         found = example(type_name, issuer=issuer, audience=audience, nations=("US",), now_us=now_us(), step=step)
-        found["header"].update({"hub": self.origin, **header})
+        found["header"].update({"hub": self.origin, **EVALUATED, **header})
         return found
 
     def compose(self, issuer: str, event: Mapping[str, Any], *, wrap_for: Sequence[str] | None = None) -> Sections:

@@ -11,8 +11,8 @@ the very event that this one is about; ``keeper``, who keeps the list elsewhere 
 
 *Marks*: ``keeps``, it leaves the subject's last step as it was; ``each``, every organisation goes this way on its own,
 from wherever the subject is; ``passes``, it says the subject anew to others, and so may go to who has not got it
-(``docs/adr/0018-about-is-visible-to-the-audience.md``); ``unheard``, it may also be said by who has not got the subject: a
-court's order, an objection. Everything else is for who has it.
+(``docs/adr/0018-about-is-visible-to-the-audience.md``); ``unheard``, it may also be said by who has not got the
+subject: a court's order, an objection. Everything else is for who has it.
 
 After a type's name: ``of event``, its steps are about one event, of any type; ``of subject TYPE``, they are about
 such a subject and follow each other there. Without it an event that is about nothing, or about another type, begins a

@@ -20,7 +20,7 @@ from bus.events.ids import uuid7_time_us
 from bus.events.lifecycle import LIFECYCLES, START, Denied, check
 from bus.events.registry import SchemaInfo
 from bus.events.types import Header, Sealed, Viewed
-from bus.policy import deadlines, grounds
+from bus.policy import deadlines, grounds, testimony
 from bus.policy.deadlines import FOREIGN_MATTERS, Deadline, Table
 from bus.policy.hearing import MAX_REACH, Recipients, must_hear, recipients, unseen
 from bus.policy.policy import Policy
@@ -266,8 +266,13 @@ def _known_audience(case: _Case) -> str | None:
             return "audience-hub"
         if org == case.claim.header.issuer:
             return "audience-self"
-        if directory.organisation(org) is None and directory.agreement(org, case.now_us) is None:
+        if directory.organisation(org) is not None:
+            continue
+        agreement = directory.agreement(org, case.now_us)
+        if agreement is None:
             return "audience-unknown"
+        if case.claim.header.issuer not in (HUB, *agreement.members):
+            return "agreement-foreign"
     return None
 
 
@@ -395,6 +400,18 @@ def _one_addressee(case: _Case) -> str | None:
     return None if addressee != header.issuer and _hears(case, addressee) else "one-addressee"
 
 
+def _said_in_person(case: _Case) -> str | None:
+    """What people must have looked at says that they did, and police say how sure they are."""
+    claim = case.claim
+    missing = testimony.by_people(claim.info.name, claim.header.step, claim.body)
+    return missing or testimony.evaluated(claim.header, _roles(case))
+
+
+def _roles(case: _Case) -> tuple[str, ...]:
+    organisation = case.directory.organisation(case.claim.header.issuer)
+    return () if organisation is None else organisation.roles
+
+
 def _bounded_hold(case: _Case) -> str | None:
     """A hold keeps material where it is, so it ends within the policy's bound unless police say so again."""
     if case.claim.header.step != "le_hold":
@@ -417,8 +434,7 @@ def _step(case: _Case) -> Denied | None:
     """The step must follow from the subject's last one, and be the issuer's to take."""
     claim, subject = case.claim, case.subject
     header, name = claim.header, claim.info.name
-    organisation = case.directory.organisation(header.issuer)
-    roles = () if organisation is None else organisation.roles
+    roles = _roles(case)
     keeps_elsewhere = name == "HashListing" and claim.body.source_list is not None
     if subject is None:
         return _opening_step(name, header.step, roles, keeps_elsewhere)
@@ -455,6 +471,7 @@ _RULES: tuple[Callable[[_Case], str | None], ...] = (
     _legal_basis,
     _deadline,
     _wraps,
+    _said_in_person,
     _unchanged,
 )
 _RULES_OF = {"TakedownNotice": (*_RULES, _one_addressee), "TakedownAction": (*_RULES, _bounded_hold)}

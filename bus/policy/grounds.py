@@ -1,7 +1,7 @@
 """What an event rests on: a law that is in force by the register, with all that this law asks of a header.
 
-The register is what ``LegalBasis`` events of the directory have made of it. A law that nobody registered is taken on its
-sender's word, unless the policy says ``registered_only``.
+The register is what ``LegalBasis`` events of the directory have made of it. A law that nobody registered is taken on
+its sender's word, unless the policy says ``registered_only``.
 """
 
 from __future__ import annotations

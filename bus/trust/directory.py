@@ -111,7 +111,9 @@ class Law(msgspec.Struct, frozen=True):
 
     def in_force(self, at_us: int) -> bool:
         """Whether an event may rest on it at this instant."""
-        return not self.ended and self.valid_from_us <= at_us and (self.valid_to_us is None or at_us <= self.valid_to_us)
+        return (
+            not self.ended and self.valid_from_us <= at_us and (self.valid_to_us is None or at_us <= self.valid_to_us)
+        )
 
 
 class Governance(msgspec.Struct, frozen=True):
@@ -333,7 +335,7 @@ _CONFLICTS: Final[dict[str, Callable[[Directory, Any], bool]]] = {
     "OrganisationSuspended": _unknown_or_hub,
     "KeyRevoked": _not_revocable,
     "AgreementConcluded": _unsound_agreement,
-    "LegalBasis": lambda directory, body: body.valid_to is not None and body.valid_to < body.valid_from,
+    "LegalBasis": lambda _, body: body.valid_to is not None and body.valid_to < body.valid_from,
     "AgreementEnded": lambda directory, body: body.agreement not in directory.agreements,
     "LogContinued": _unsound_continuation,
     "PolicyAdopted": lambda directory, body: directory.adoptions.conflicts(body),

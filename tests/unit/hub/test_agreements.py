@@ -52,6 +52,17 @@ def test_an_agreement_expands_to_its_members_without_the_issuer(world: World) ->
     assert world.outcome(advisory(world, "@harbour")) == (Outcome.REFUSED, "audience-unknown")
 
 
+def test_only_members_share_by_an_agreement(world: World) -> None:
+    """Who never agreed cannot send to the circle, also beside names of its own; the hub can."""
+    world.send("AgreementConcluded", AGREEMENT)
+    for audience in (("@harbour",), ("@harbour", "lighthouse")):
+        event = {**world.forge.event("polder-police", audience, "Advisory"), "sealed": None}
+        assert world.outcome(world.forge.record("polder-police", event)) == (Outcome.REFUSED, "agreement-foreign")
+    world.send("AgreementConcluded", {**AGREEMENT, "members": [*AGREEMENT["members"], "polder-police"]})
+    event = {**world.forge.event("polder-police", ("@harbour",), "Advisory"), "sealed": None}
+    assert world.outcome(world.forge.record("polder-police", event)) == (Outcome.ACCEPTED, None)
+
+
 def test_sealed_content_cannot_go_to_an_agreement_yet(world: World) -> None:
     """There is no key that every member has, and later members will not."""
     world.send("AgreementConcluded", AGREEMENT)

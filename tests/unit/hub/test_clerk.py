@@ -96,7 +96,8 @@ def test_a_police_hold_stops_the_clock(hall: Hall) -> None:
     for hour in range(45):
         if hour == 5:
             assert (
-                hall.act(notice, "le_hold", "polder-police", body={"hold_until": format_us(hall.now_us + 30 * DAY)}) is None
+                hall.act(notice, "le_hold", "polder-police", body={"hold_until": format_us(hall.now_us + 30 * DAY)})
+                is None
             )
         if hour == 15:
             assert hall.act(notice, "hold_lifted", "polder-police") is None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -33,9 +35,11 @@ def register(world: World, step: str = "registered", **body: Any) -> tuple[int, 
     return world.outcome(world.forge.record("hub", {**event, "body": {**LAW, **body}}))
 
 
-def hit(world: World, basis: str = "us-2258a@1", **header: Any) -> Outgoing:
+def hit(world: World, basis: str = "us-2258a@1", header: Mapping[str, Any] = MappingProxyType({})) -> Outgoing:
     """A hit that rests on a law."""
-    return world.forge.record("pixelpost", world.forge.event("pixelpost", ("lighthouse",), legal_basis=basis, **header))
+    event = world.forge.event("pixelpost", ("lighthouse",))
+    event["header"] |= {"legal_basis": basis, "source_eval": None, "info_eval": None, **header}
+    return world.forge.record("pixelpost", event)
 
 
 def day(offset: int) -> str:
@@ -99,13 +103,13 @@ def test_a_law_is_met_by_what_it_asks_for(world: World, code: str) -> None:
     plain = hit(world)
     assert world.outcome(plain) == (Outcome.REFUSED, "basis-requires")
     if code in MEETS:
-        assert world.outcome(hit(world, **MEETS[code])) == (Outcome.ACCEPTED, None)
+        assert world.outcome(hit(world, header=MEETS[code])) == (Outcome.ACCEPTED, None)
 
 
 def test_half_an_evaluation_is_none(world: World) -> None:
     """Source and information are both evaluated."""
     register(world, requires=["evaluation"])
-    assert world.outcome(hit(world, source_eval="B")) == (Outcome.REFUSED, "basis-requires")
+    assert world.outcome(hit(world, header={"source_eval": "B"})) == (Outcome.REFUSED, "basis-requires")
 
 
 def test_every_requirement_of_the_list_is_known() -> None:
