@@ -21,6 +21,7 @@ from bus.errors import BusError, LedgerError, UsageError
 from bus.events import codec, registry
 from bus.events.ids import dashed
 from bus.events.jsonvalues import write_record
+from bus.events.names import in_topic
 from bus.events.registry import SchemaInfo
 from bus.events.types import Decision, OrganisationAdmittedBody
 from bus.tlog.leaf import ZERO16, Leaf
@@ -117,10 +118,10 @@ async def trace(ledger: Ledger, wanted: UUID | int) -> dict[str, Any]:
         )
     thread = await ledger.thread(entry["thread"])
     nations = await issuer_nations(ledger)
-    delivered = await _delivered(ledger, entry)
     decision = _recipients(entry["decision"])
+    delivered = await _delivered_to(ledger, entry, decision)
     issuer = {"org": entry["issuer"], "sent": when(entry["time_us"]), "decision": "issuer", "reason": None}
-    who: list[dict[str, Any]] = [issuer, *(_heard(one, delivered, entry, thread) for one in decision)]
+    who: list[dict[str, Any]] = [issuer, *(_heard(one, delivered[one["org"]], entry, thread) for one in decision)]
     return {
         **row(entry),
         "thread_id": _text(entry["thread"]),
@@ -224,6 +225,13 @@ async def _entry(ledger: Ledger, wanted: UUID | int) -> Any:
 
 async def _delivered(ledger: Ledger, entry: Any) -> str | None:
     return moment(await ledger.delivered_at(entry["lane"], entry["index"]))
+
+
+async def _delivered_to(ledger: Ledger, entry: Any, decision: Sequence[Row]) -> dict[str, str | None]:
+    """When it stood in the inbox of each whom the decision names: one that refuses records has it later, or not yet."""
+    inboxes = {one["org"]: in_topic(one["org"], entry["lane"]) for one in decision}
+    found = await ledger.delivered_to(entry["lane"], entry["index"], list(inboxes.values()))
+    return {org: moment(found[topic]) for org, topic in inboxes.items()}
 
 
 async def _others(ledger: Ledger, event_id: UUID | None) -> list[Row]:

@@ -115,6 +115,11 @@ class Ledger:
         row = await self._one("delivered_at", lane, index)
         return row["delivered_at"] if row is not None else None
 
+    async def delivered_to(self, lane: str, index: int, topics: Sequence[str]) -> dict[str, Any]:
+        """When the courier says an entry stood in each of these inboxes; None where it does not say so yet."""
+        rows = await self._db.fetch(QUERIES["delivered_to"], lane, index, list(topics))
+        return {row["topic"]: row["delivered_at"] for row in rows}
+
     async def receipts_of(self, index: int) -> list[asyncpg.Record]:
         """The receipt batches of the flush that an entry stands in."""
         return await self._db.fetch(QUERIES["receipt_of"], index)

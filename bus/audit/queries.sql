@@ -73,6 +73,10 @@ ORDER BY index;
 SELECT min(delivered_at) AS delivered_at FROM ledger.delivery
 WHERE lane = $1 AND first_index <= $2 AND last_index >= $2;
 
+-- delivered_to --
+-- When an entry stood in each of these inboxes, as far as the courier has said: advisory.
+SELECT inbox.topic, ledger.delivered_to($1, inbox.topic, $2) AS delivered_at FROM unnest($3::text[]) AS inbox (topic);
+
 -- receipt_of --
 -- The receipt batch that covers an entry's flush.
 SELECT first_index, last_index, number, key_id FROM ledger.flush

@@ -73,18 +73,23 @@ class Casebook:
                 duty.pause("hub_outage", max(from_us, case.issued_us), until_us)
             self._touched.add(case_id)
 
-    def delivered(self, case: Case, at_us: int) -> None:
-        """The courier had brought it to its recipients."""
+    def delivered(self, case: Case, org: str, at_us: int) -> None:
+        """The courier had brought it to one of its recipients."""
         for duty in case.duties.values():
-            duty.happened("delivered", at_us)
+            if duty.obligor == org:
+                duty.happened("delivered", at_us)
         self._touched.add(case.header.event_id)
 
-    def undelivered(self) -> list[Case]:
-        """The cases whose clocks wait for their delivery."""
+    def undelivered(self) -> list[tuple[Case, str]]:
+        """The cases whose clocks wait for their delivery, with whom each must be brought to."""
         waiting = [self.cases[one] for one in self._awaiting if one in self.cases]
-        found = [case for case in waiting if case.awaits_delivery]
-        self._awaiting = {case.header.event_id for case in found}
+        found = [(case, org) for case in waiting for org in sorted(case.awaits_delivery)]
+        self._awaiting = {case.header.event_id for case, _ in found}
         return found
+
+    def organisations(self) -> frozenset[str]:
+        """All that were admitted: whose outboxes may hold an answer."""
+        return frozenset(self._nations)
 
     def _adopt(self, seen: Seen) -> None:
         if seen.body is None:

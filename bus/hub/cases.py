@@ -64,10 +64,10 @@ class Case(Struct):
     events: list[bytes] = field(default_factory=list)
 
     @property
-    def awaits_delivery(self) -> bool:
-        """Whether a clock waits to hear that it was delivered."""
+    def awaits_delivery(self) -> set[str]:
+        """For whom a clock waits to hear that it was delivered."""
         waiting = (duty for duty in self.duties.values() if duty.row.starts_on == "delivered")
-        return any("delivered" not in duty.facts for duty in waiting)
+        return {duty.obligor for duty in waiting if "delivered" not in duty.facts}
 
 
 def _noticed(case: Case, seen: Seen) -> None:
@@ -145,7 +145,7 @@ def answered(case: Case, seen: Seen) -> None:
             continue
         for reason in ("unclear", "force_majeure"):
             duty.resume(reason, seen.time_us)
-        duty.meet(seen.time_us, header.effect_at)
+        duty.meet(seen.time_us, header.issued_at if header.effect_at is None else header.effect_at)
 
 
 TELL: Final = {"Overdue": _called, "TakedownAction": _acted, "Acknowledgement": _acknowledged}

@@ -5,9 +5,8 @@ started again, it has the same casebook. Each round it notes the time, reads wha
 the casebook what falls due, and sends it. Whether something was said it learns from the ledger alone, like
 everybody; what does not turn up there is sent again, the same bytes.
 
-An entry's time is given before it is committed. So what fell due at an instant is said only once the ledger has gone
-past that instant, or a living notary has had ``SETTLE_S`` to do so: an answer that was recorded in time is then there
-to be read.
+An answer may be on its way: in an outbox that the notary has not read yet, or in a flush that is not committed. So what
+fell due at an instant is said only once all that stood in the outboxes then was recorded (:mod:`bus.hub.watermark`).
 """
 
 from __future__ import annotations
@@ -25,13 +24,15 @@ from bus.errors import LedgerError, Malformed, UsageError
 from bus.events import registry
 from bus.events.clock import Clock
 from bus.events.codec import decode_body, decode_decision, decode_header
-from bus.events.names import HUB, LANES
+from bus.events.names import HUB, LANES, in_topic, out_topic
 from bus.hub import faults
 from bus.hub.casebook import RECALL, TELLING, Casebook, Owed
 from bus.hub.cases import Seen
-from bus.hub.clock import HubClock, ahead_us, check_clock
+from bus.hub.clock import HubClock, check_clock
 from bus.hub.config import HubConfig
 from bus.hub.statements import Said, Voice, id_of, say
+from bus.hub.watermark import Watermark
+from bus.kafka.admin import Admin
 from bus.kafka.records import Outgoing
 from bus.kafka.writer import Writer
 from bus.ledger.sql import QUERIES
@@ -45,12 +46,6 @@ log: Any = structlog.get_logger("bus.hub.clerk")
 POLL_S = 0.25
 BATCH = 2000
 """Entries read at a time."""
-SETTLE_S = 1.0
-"""How long the ledger may take to commit what it has dated."""
-AWAY_S = 5.0
-"""A notary that gave no sign of life for longer was away."""
-CATCH_UP_S = 10.0
-"""How long one that was away has to read what was sent to it meanwhile."""
 MAX_SAID = 1000
 """Statements of one round: after a long absence there may be many."""
 AGAIN_S = 15.0
@@ -73,7 +68,8 @@ class Clerk:
         self._sent: dict[bytes, float] = {}
         self._refused: set[bytes] = set()
         self._taken: set[bytes] = set()
-        self._pulse = Pulse()
+        self._watermark = Watermark()
+        self._admin = Admin(config.kafka)
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -98,17 +94,19 @@ class Clerk:
 
     async def _round(self, connection: Any, outbox: Outbox) -> None:
         """Read what is new, and say what falls due."""
+        await self._read_all(connection)
         now_us = self._clock.now_us()
-        head = await connection.fetchrow(QUERIES["clerk_head"])
-        check_clock("clerk", now_us, head["now_s"])
-        await self._read(connection, head["size"])
         faults.at("clerk.read")
         await self._check_sent(connection)
-        most = MAX_SAID + len(self._sent) + len(self._refused)
-        alive_s, caught_up = self._pulse.hear(head["alive_s"], time.monotonic())
-        ledger_us = head["time_us"] if caught_up else 0
-        owing = self._book.owed(settled(now_us, ledger_us, int(alive_s * 1_000_000) + ahead_us()), most)
-        fresh = list(islice(self._fresh(owing, now_us), MAX_SAID))
+        if not self._owing(now_us, now_us):
+            return
+        if self._watermark.noted_us is None:
+            noted_us = self._clock.now_us()
+            self._watermark.note(noted_us, await self._admin.end_offsets(self._outboxes()))
+        intake = {row["topic"]: row["next_offset"] for row in await connection.fetch(QUERIES["read_intake"])}
+        if self._watermark.passed(intake):
+            await self._read_all(connection)
+        fresh = self._owing(min(now_us, self._watermark.reached_us), now_us)
         if not fresh:
             return
         await self._look_for_taken(connection, fresh, now_us)
@@ -118,6 +116,15 @@ class Clerk:
         faults.at("clerk.send.after")
         self._sent.update(dict.fromkeys((said.header.event_id for said in wanted), time.monotonic()))
         log.info("clerk.said", statements=len(wanted))
+
+    def _owing(self, until_us: int, now_us: int) -> list[Owed]:
+        """What fell due up to an instant and is to be said now."""
+        most = MAX_SAID + len(self._sent) + len(self._refused)
+        return list(islice(self._fresh(self._book.owed(until_us, most), now_us), MAX_SAID))
+
+    def _outboxes(self) -> list[str]:
+        """Everybody's, the hub's own too: what it has said and is not recorded yet needs no saying again."""
+        return [out_topic(org, lane) for org in (HUB, *sorted(self._book.organisations())) for lane in LANES]
 
     def _fresh(self, owed: Sequence[Owed], now_us: int) -> Iterator[Owed]:
         """What is not on its way already, and was not refused."""
@@ -136,8 +143,12 @@ class Clerk:
 
     # --- reading the ledger --------------------------------------------------------------------------------------
 
-    async def _read(self, connection: Any, size: int) -> None:
+    async def _read_all(self, connection: Any) -> None:
         """Take in the entries up to the committed size, and when they were delivered."""
+        now_us = self._clock.now_us()
+        head = await connection.fetchrow(QUERIES["clerk_head"])
+        check_clock("clerk", now_us, head["now_s"])
+        size = head["size"]
         while True:
             if self._next < size:
                 await self._read_some(connection, size)
@@ -170,11 +181,12 @@ class Clerk:
 
     async def _look_for_deliveries(self, connection: Any) -> None:
         """When the courier had brought the cases whose clocks wait for that."""
-        waiting = {case.index: case for case in self._book.undelivered()}
-        for lane in {case.header.lane for case in waiting.values()}:
-            indexes = [index for index, case in waiting.items() if case.header.lane == lane]
-            for row in await connection.fetch(QUERIES["deliveries_of"], lane, indexes):
-                self._book.delivered(waiting[row["index"]], row["at_us"])
+        waiting = {(case.index, in_topic(org, case.header.lane)): (case, org) for case, org in self._book.undelivered()}
+        for lane in {case.header.lane for case, _ in waiting.values()}:
+            places = [place for place, (case, _) in waiting.items() if case.header.lane == lane]
+            indexes, topics = [index for index, _ in places], [topic for _, topic in places]
+            for row in await connection.fetch(QUERIES["deliveries_of"], lane, indexes, topics):
+                self._book.delivered(*waiting[row["index"], row["topic"]], row["at_us"])
 
     async def _check_sent(self, connection: Any) -> None:
         """What was sent long ago and did not turn up: refused, or on its way still, or lost."""
@@ -187,40 +199,6 @@ class Clerk:
             log.warning("clerk.refused", index=row["index"], reasons=row["reasons"])
         for event_id in late:
             del self._sent[event_id]
-
-
-class Pulse:
-    """When a notary last lived. One that comes back has a while to read the answers that waited for it."""
-
-    def __init__(self) -> None:
-        self._heard_s = self._trusted_s = 0.0
-        self._until_s = 0.0
-
-    def hear(self, alive_s: float, now_s: float) -> tuple[float, bool]:
-        """When it lived and had read what there was, and whether that is so now.
-
-        Args:
-            alive_s: its newest sign of life, by the database's clock.
-            now_s: the time by a clock that nobody sets.
-        """
-        if self._heard_s and alive_s - self._heard_s > AWAY_S:
-            self._until_s = now_s + CATCH_UP_S
-        self._heard_s = alive_s
-        caught_up = now_s >= self._until_s
-        if caught_up:
-            self._trusted_s = alive_s
-        return self._trusted_s, caught_up
-
-
-def settled(now_us: int, ledger_us: int, alive_us: int) -> int:
-    """Up to which instant all is known that was recorded by then: the ledger's own, or a little ago.
-
-    Args:
-        now_us: the time.
-        ledger_us: the time of the newest entry.
-        alive_us: when the notary last lived: while it is away nobody's answer can be recorded, and nobody is late.
-    """
-    return min(now_us, max(ledger_us, min(alive_us, now_us - int(SETTLE_S * 1_000_000))))
 
 
 class Outbox:

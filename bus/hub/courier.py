@@ -21,7 +21,7 @@ import structlog
 from bus.errors import StartRefused, Unavailable
 from bus.events import registry
 from bus.events.codec import assemble, decode_decision, decode_header
-from bus.events.names import HUB_CURSOR, HUB_DIRECTORY, ce_headers, in_topic
+from bus.events.names import HUB_CURSOR, HUB_DIRECTORY, ce_headers, in_topic, lane_of_topic
 from bus.hub import faults
 from bus.hub.clock import ahead_us
 from bus.hub.config import HubConfig
@@ -70,6 +70,7 @@ class Courier:
             connection = await connect(self._config.courier_dsn, "courier", SESSION)
             try:
                 await self._check(connection, cursor)
+                await self._tell_parked(connection, cursor)
                 self._log.info("courier.started", index=cursor.index, parked=sorted(cursor.parked))
                 self.ready.set()
                 await together(self._deliver_forever(connection, writer, cursor), self._try_parked())
@@ -137,6 +138,18 @@ class Courier:
         if found.hex() != cursor.leaf_hash:
             raise StartRefused(f"entry {cursor.index} of the ledger is not the one that was delivered")
 
+    async def _tell_parked(self, connection: Any, cursor: Cursor) -> None:
+        """Make good what a crash between Kafka's commit and the database has cost."""
+        rows = await connection.fetch(QUERIES["parked"])
+        told = {row["topic"]: row["owed_from"] for row in rows if lane_of_topic(row["topic"]) == self._lane}
+        for topic in sorted(told.keys() | cursor.parked.keys()):
+            if told.get(topic) != cursor.parked.get(topic):
+                await self._tell(connection, topic, cursor.parked.get(topic))
+
+    async def _tell(self, connection: Any, topic: str, owed_from: int | None) -> None:
+        """Note in the database what a topic is owed."""
+        await connection.execute(QUERIES["save_parking"], topic, owed_from, ahead_us() / 1_000_000)
+
     # --- delivering --------------------------------------------------------------------------------------------
 
     async def _deliver(self, connection: Any, writer: Writer, cursor: Cursor, size: int) -> Cursor:
@@ -166,15 +179,20 @@ class Courier:
         try:
             await writer.send_all([*(record for _, record in records), moved.record(self._lane)])
         except WriteError as error:
-            return self._park(cursor, error, records)
+            return await self._park(connection, cursor, error, records)
         faults.at("courier.commit.after")
         told = (cursor.index + 1, moved.index, self._lane, ahead_us() / 1_000_000)
         await connection.execute(QUERIES["save_delivery"], *told)
         self._log.debug("courier.delivered", index=moved.index, records=len(records))
         return moved
 
-    def _park(self, cursor: Cursor, error: WriteError, records: Sequence[tuple[int, Outgoing]]) -> Cursor:
-        """Set aside the topics that Kafka refuses for good; anything retriable is tried again as a whole."""
+    async def _park(
+        self, connection: Any, cursor: Cursor, error: WriteError, records: Sequence[tuple[int, Outgoing]]
+    ) -> Cursor:
+        """Set aside the topics that Kafka refuses for good; anything retriable is tried again as a whole.
+
+        The database is told first: what the others get next must not count as delivered to them.
+        """
         refused = {failure.topic for failure in error.failures if not failure.retriable}
         if not refused or HUB_CURSOR in refused:
             raise Unavailable(f"Kafka does not take records now: {error.message}") from error
@@ -182,6 +200,8 @@ class Courier:
         for index, record in records:
             if record.topic in refused:
                 parked.setdefault(record.topic, index)
+        for topic in sorted(parked.keys() - cursor.parked.keys()):
+            await self._tell(connection, topic, parked[topic])
         self._log.error("courier.parked", topics=sorted(refused), error=error.failures[0].error)
         return Cursor(cursor.index, cursor.leaf_hash, parked)
 
@@ -200,6 +220,7 @@ class Courier:
                 self._parked.answering.discard(topic)
                 continue
             cursor = moved
+            await self._tell(connection, topic, left.get(topic))
             self._log.info("courier.unparked" if topic not in left else "courier.catching_up", topic=topic)
         return cursor
 

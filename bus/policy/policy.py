@@ -56,8 +56,8 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 class Policy(Struct, frozen=True):
     """A policy, ready to decide by.
 
-    ``digest`` is the SHA-256 of the file; times are microseconds. ``longest_hold_us`` is how far ahead a police hold may
-    end.
+    ``digest`` is the SHA-256 of the file; times are microseconds. ``longest_hold_us`` is how far ahead a police hold
+    may end.
     """
 
     digest: bytes

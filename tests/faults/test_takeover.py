@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+from typing import Any
 
 import asyncpg
 import pytest
@@ -166,9 +167,28 @@ async def test_inbox_that_refuses_is_parked_and_the_others_go_on(
                 while got < len(records):
                     got += len(await reader.read())
         await until(lambda: '"courier.parked"' in roles.log_text("courier"), 10, "the courier says that it parked")
+        last = await _last_delivered(members, first, second)
+        assert last[first] is None
+        assert last[second] is not None
     finally:
         await admin.set_topic_config(f"in.{first}", {"max.message.bytes": "1048588"})
     await settled(outside)
+    await until(lambda: '"courier.unparked"' in roles.log_text("courier"), 30, "the courier says that it is paid up")
+    served = await _last_delivered(members, first, second)
+    assert served[second] == last[second]
+    assert served[first] is not None
+    assert served[first] > last[second]
+
+
+async def _last_delivered(members: Members, *orgs: str) -> dict[str, Any]:
+    """When the newest entry stood in each of these inboxes, as the courier has told the database."""
+    connection = await asyncpg.connect(members.status["postgres"]["dsn"])
+    try:
+        last = await connection.fetchval("SELECT max(index) FROM ledger.entry WHERE lane = 'bulk' AND outcome = 1")
+        query = "SELECT ledger.delivered_to('bulk', $1, $2)"
+        return {org: await connection.fetchval(query, f"in.{org}", last) for org in orgs}
+    finally:
+        await connection.close()
 
 
 async def test_an_inbox_that_does_not_answer_holds_up_nobody(sandbox: Sandbox, outside: Outside, roles: Roles) -> None:

@@ -55,10 +55,12 @@ def desk(sandbox: Sandbox, tmp_path: Path) -> Desk:
 
 async def test_a_notice_goes_its_way_and_no_other(desk: Desk) -> None:
     """Each step is decided from what Postgres has; refused ones name the steps that would be allowed."""
-    _, _, notice = await desk.say("ministry-isles", "TakedownNotice", "issued", ("fernpost", "hotline-isles"))
+    told = ("fernpost", "hotline-isles", "police-isles", "tidewave")
+    _, _, notice = await desk.say("ministry-isles", "TakedownNotice", "issued", told)
     ways = [
         ("fernpost", "TakedownAction", "acknowledged", ()),
         ("tidewave", "TakedownAction", "removed", ("step-role",)),
+        ("police-north", "TakedownAction", "le_hold", ("about-unseen",)),
         ("police-isles", "TakedownAction", "le_hold", ()),
         ("fernpost", "TakedownAction", "removed", ("step-order",)),
         ("police-isles", "TakedownAction", "hold_lifted", ()),

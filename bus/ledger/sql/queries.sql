@@ -119,6 +119,18 @@ SELECT size FROM ledger.head;
 INSERT INTO ledger.delivery (first_index, last_index, lane, delivered_at)
 VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4)) ON CONFLICT DO NOTHING;
 
+-- save_parking --
+-- What a topic that refuses records is owed from now on, null for nothing more; by the same clock, and as advisory.
+INSERT INTO ledger.parking (topic, owed_from, at)
+VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3));
+
+-- parked --
+-- The topics that are owed something, as far as the database was told.
+SELECT topic, owed_from FROM (
+    SELECT DISTINCT ON (topic) topic, owed_from FROM ledger.parking ORDER BY topic, id DESC
+) AS newest
+WHERE owed_from IS NOT NULL;
+
 -- last_delivery --
 -- How far a lane was delivered, as far as the database was told.
 SELECT last_index FROM ledger.delivery WHERE lane = $1 ORDER BY first_index DESC LIMIT 1;
@@ -158,10 +170,8 @@ INSERT INTO ledger.cosignature (size, witness, line) VALUES ($1, $2, $3) ON CONF
 SELECT size, note FROM ledger.checkpoint ORDER BY size DESC LIMIT 1;
 
 -- clerk_head --
--- How far the ledger has come, in entries and in its own time; the database's clock, and when the notary last lived.
-SELECT size, time_us, extract(epoch FROM clock_timestamp())::float8 AS now_s,
-       extract(epoch FROM heartbeat)::float8 AS alive_s
-FROM ledger.head;
+-- How far the ledger has come, and the database's clock.
+SELECT size, extract(epoch FROM clock_timestamp())::float8 AS now_s FROM ledger.head;
 
 -- clerk_entries --
 -- Accepted entries in a range, in order, of types that tell facts, and of types that can be owed something where they
@@ -178,21 +188,11 @@ LIMIT $5;
 SELECT time_us FROM ledger.entry WHERE index = $1;
 
 -- deliveries_of --
--- When the courier had brought these entries of a lane, as far as the database was told: the row that covers it, or,
--- where a crash has cost that row, the next one, by when it must have been there.
-SELECT wanted.index, found.at_us
-FROM unnest($2::bigint[]) AS wanted (index)
-CROSS JOIN LATERAL (
-    SELECT (extract(epoch FROM near.delivered_at) * 1000000)::bigint AS at_us
-    FROM ((SELECT first_index, last_index, delivered_at FROM ledger.delivery
-           WHERE lane = $1 AND first_index <= wanted.index ORDER BY first_index DESC LIMIT 1)
-          UNION ALL
-          (SELECT first_index, last_index, delivered_at FROM ledger.delivery
-           WHERE lane = $1 AND first_index > wanted.index ORDER BY first_index LIMIT 1)) AS near
-    WHERE near.last_index >= wanted.index
-    ORDER BY near.first_index
-    LIMIT 1
-) AS found;
+-- When the courier had brought these entries of a lane into these inboxes, one each, as far as the database was told.
+SELECT wanted.index, wanted.topic, (extract(epoch FROM found.at) * 1000000)::bigint AS at_us
+FROM unnest($2::bigint[], $3::text[]) AS wanted (index, topic)
+CROSS JOIN LATERAL ledger.delivered_to($1, wanted.topic, wanted.index) AS found (at)
+WHERE found.at IS NOT NULL;
 
 -- refused_reasons --
 -- Why events of these ids were refused, those that never were accepted; what others sent under an id of the hub's does

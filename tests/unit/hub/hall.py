@@ -49,6 +49,7 @@ class Hall(World):
         self.now_us = now_us()
         self.adopt(table)
         self.delivered: dict[int, int] = {}
+        self.parked: set[str] = set()
 
     def adopt(self, table: str) -> list[int]:
         """Bring a table into force; give the outcome of each part."""
@@ -69,8 +70,8 @@ class Hall(World):
                 "lane": self.accepted[about].lane,
             }
         header.pop("supersedes", None)
-        times = {k: format_us(v) for k, v in given.items() if k in {"effect_at", "due_at"}}
-        event["header"] = header | given | times
+        times = {k: format_us(v) for k, v in given.items() if k in {"effect_at", "due_at", "issued_at"}}
+        event["header"] = header | {"issued_at": format_us(self.now_us)} | given | times
         event["body"] |= body
         record = self.forge.record(issuer, event)
         outcome, reason = self.outcome(record, self.now_us)
@@ -140,9 +141,9 @@ class Clerk:
         for seen in [one for one in self.hall.seen() if one.index >= self._read]:
             self.book.add(seen)
             self._read = seen.index + 1
-        for case in self.book.undelivered():
-            if case.index in self.hall.delivered:
-                self.book.delivered(case, self.hall.delivered[case.index])
+        for case, org in self.book.undelivered():
+            if case.index in self.hall.delivered and org not in self.hall.parked:
+                self.book.delivered(case, org, self.hall.delivered[case.index])
 
     def owed(self) -> list[Said]:
         """What it would say now."""

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from bus.errors import Unavailable, UsageError
 from bus.events.clock import format_us
 from bus.events.ids import dashed
-from bus.hub.clerk import CATCH_UP_S, Pulse, settled
 from bus.hub.clock import check_clock
 from bus.hub.config import ClerkConfig
 from bus.hub.statements import dated, say, statement_id
+from bus.hub.watermark import Watermark
 from bus.trust.adoptions import adoption
 from tests.unit.hub.hall import HOUR, SHIPPED, VERIFIED, Hall
 from tests.unit.hub.support import ORIGIN
@@ -470,30 +470,62 @@ def test_an_acknowledgement_by_agreement_is_owed_by_whom_it_is_addressed_to(hall
     assert told == [("overdue", report, "polder-police")]
 
 
-def test_it_waits_for_what_the_ledger_has_dated_and_not_committed() -> None:
-    """Up to the ledger's own time all is known; beyond it, what is a second old; never what is ahead of the clock."""
-    second = 1_000_000
-    assert settled(100 * second, 99_500_000, 100 * second) == 99_500_000
-    assert settled(100 * second, 7 * second, 100 * second) == 99 * second
-    assert settled(100 * second, 101 * second, 100 * second) == 100 * second
+def test_nobody_is_heard_out_before_all_that_waited_is_recorded() -> None:
+    """Every outbox as far as it reached at the note; what comes behind it, or is recorded besides, changes nothing."""
+    mark = Watermark()
+    assert not mark.passed({})
+    assert mark.reached_us == 0
+    mark.note(100, {"out.one": 5, "out.two": 0, "out.three": 2})
+    assert not mark.passed({"out.one": 5})
+    assert not mark.passed({"out.one": 4, "out.three": 9})
+    assert (mark.reached_us, mark.noted_us) == (0, 100)
+    assert mark.passed({"out.one": 5, "out.three": 2, "out.four": 1})
+    assert (mark.reached_us, mark.noted_us) == (100, None)
+    assert not mark.passed({"out.one": 9, "out.three": 9})
 
 
-def test_it_says_nothing_of_the_time_in_which_no_notary_lived() -> None:
-    """What fell due while no answer could be recorded waits until one can."""
-    second = 1_000_000
-    assert settled(100 * second, 7 * second, 40 * second) == 40 * second
-    assert settled(100 * second, 60 * second, 40 * second) == 60 * second
+def test_an_answer_that_was_recorded_late_counts_from_when_it_was_said(hall: Hall) -> None:
+    """The hub was away for hours: the answer stood in the outbox in time, and says so by its date; nobody was late."""
+    notice, clerk = hall.notice(), hall.clerk()
+    clerk.work()
+    hall.later(23.9)
+    said_us = hall.now_us
+    hall.later(10)
+    assert hall.act(notice, "removed", issued_at=said_us) is None
+    clerk.work()
+    assert hall.said() == ["delivered"]
+    assert not clerk.book.cases
 
 
-def test_a_notary_that_was_away_has_time_to_read_what_waited() -> None:
-    """Its pulse counts at once as long as it beats; after a gap only when it has had time to catch up."""
-    pulse = Pulse()
-    assert pulse.hear(1000.0, 50.0) == (1000.0, True)
-    assert pulse.hear(1001.0, 51.0) == (1001.0, True)
-    assert pulse.hear(1001.0, 71.0) == (1001.0, True)
-    assert pulse.hear(1021.5, 71.5) == (1001.0, False)
-    assert pulse.hear(1026.0, 71.4 + CATCH_UP_S) == (1001.0, False)
-    assert pulse.hear(1030.5, 71.5 + CATCH_UP_S) == (1030.5, True)
+@pytest.mark.parametrize("hours", [-1, 100])
+def test_a_date_that_cannot_be_is_not_taken(hall: Hall, hours: int) -> None:
+    """Said before the clock started, or after it was recorded: the record counts."""
+    begun = hall.now_us
+    notice, clerk = hall.notice(), hall.clerk()
+    hall.later(30)
+    assert hall.act(notice, "removed", issued_at=begun + hours * HOUR) is None
+    clerk.work()
+    assert hall.said() == ["delivered", "overdue", "cured"]
+
+
+def test_who_could_not_receive_owes_nothing_yet(hall: Hall) -> None:
+    """Three hear of a recall, one inbox refuses records: its clock waits until it takes them, the others' run."""
+    to = ("chirpnest", "pixelpost", "polder-police")
+    hit, _ = hall.tell("lighthouse", to, "Advisory", "published", priority="urgent")
+    recall, _ = hall.tell("lighthouse", to, "Recall", "called", about=hit)
+    hall.delivered[hall.accepted[recall].index] = hall.state.time_us
+    hall.parked = {"pixelpost"}
+    clerk = hall.clerk()
+    hall.later(1)
+    clerk.work()
+    late = {one.header.addressee for one in hall.seen() if one.header.step == "overdue"}
+    assert late == {"chirpnest", "polder-police"}
+    hall.parked, hall.delivered[hall.accepted[recall].index] = set(), hall.now_us
+    clerk.work()
+    assert {one.header.addressee for one in hall.seen() if one.header.step == "overdue"} == late
+    hall.later(1)
+    clerk.work()
+    assert {one.header.addressee for one in hall.seen() if one.header.step == "overdue"} == set(to)
 
 
 @pytest.mark.parametrize("off_s", [-3600, -5.1, 5.1, 3600])
