@@ -57,7 +57,7 @@ class Policy(Struct, frozen=True):
     """A policy, ready to decide by.
 
     ``digest`` is the SHA-256 of the file; times are microseconds. ``longest_hold_us`` is how far ahead a police hold
-    may end.
+    may end; ``lifecycles`` is the digest of the table that it goes with.
     """
 
     digest: bytes
@@ -67,6 +67,7 @@ class Policy(Struct, frozen=True):
     registered_only: bool
     directory_issuers: frozenset[str]
     longest_hold_us: int
+    lifecycles: str
 
     @classmethod
     def parse(cls, data: bytes) -> Policy:
@@ -85,11 +86,6 @@ class Policy(Struct, frozen=True):
             ) from None
         if file.version != 1:
             raise UsageError(f"policy version {file.version} is not known here", hint="Upgrade safeguard-bus.")
-        if file.lifecycles.digest != LIFECYCLES_DIGEST:
-            raise UsageError(
-                "the policy goes with another table of lifecycles than this version's",
-                hint=f"Use the release that it was written for; or read what changed, and name {LIFECYCLES_DIGEST}.",
-            )
         return cls(
             digest=sha256(data).digest(),
             id_past_us=file.ids.past_days * _DAY_US,
@@ -98,9 +94,22 @@ class Policy(Struct, frozen=True):
             registered_only=file.legal_basis.registered_only,
             directory_issuers=frozenset(file.directory.issuers),
             longest_hold_us=file.holds.longest_days * _DAY_US,
+            lifecycles=file.lifecycles.digest,
         )
 
     @classmethod
     def load(cls, path: Path | None = None) -> Policy:
-        """The policy of a file; without one, the one that is shipped."""
-        return cls.parse((path or ops_dir() / "policy.toml").read_bytes())
+        """The policy of a file, to decide by; without one, the one that is shipped.
+
+        Raises:
+            UsageError: the file is no policy of this version, or goes with another table of lifecycles. Such a one can be
+                adopted, before the release that has that table decides by it.
+        """
+        policy = cls.parse((path or ops_dir() / "policy.toml").read_bytes())
+        if policy.lifecycles != LIFECYCLES_DIGEST:
+            raise UsageError(
+                "the policy goes with another table of lifecycles than this version's",
+                hint=f"Use the release that it was written for; or read what changed, adopt a policy that names "
+                f"{LIFECYCLES_DIGEST}, and start with that.",
+            )
+        return policy
