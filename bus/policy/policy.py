@@ -102,8 +102,8 @@ class Policy(Struct, frozen=True):
         """The policy of a file, to decide by; without one, the one that is shipped.
 
         Raises:
-            UsageError: the file is no policy of this version, or goes with another table of lifecycles. Such a one can be
-                adopted, before the release that has that table decides by it.
+            UsageError: the file is no policy of this version, or goes with another table of lifecycles. Such a one can
+                be adopted before the release that has that table decides by it.
         """
         policy = cls.parse((path or ops_dir() / "policy.toml").read_bytes())
         if policy.lifecycles != LIFECYCLES_DIGEST:
