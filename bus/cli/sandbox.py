@@ -81,12 +81,12 @@ bus sandbox status -o json
 @output_option("table", "json")
 def status(output: str) -> None:
     """Say what runs, and how to connect."""
-    from bus.sandbox.lifecycle import ROLES
+    from bus.sandbox.lifecycle import ROLES, WITNESS_ROLES
 
     found = _sandbox(say).status()
     _print(found, output)
-    running = {process["role"] for process in found["processes"]}
-    if down := [role for role in ROLES if role not in running]:
+    running = {process["role"] for process in [*found["processes"], *found["witnesses"]] if process["pid"]}
+    if down := [role for role in (*ROLES, *WITNESS_ROLES) if role not in running]:
         say(f"not running: {', '.join(down)}; `bus sandbox up` starts what is missing", colour="yellow")
 
 
@@ -125,8 +125,8 @@ def _print(found: dict[str, Any], output: str) -> None:
     click.echo(f"Kafka      {kafka['bootstrap']} ({kafka['security_protocol']}, {kafka['sasl_mechanism']})")
     click.echo(f"Postgres   {_without_password(postgres['dsn'])}")
     click.echo(f"Log        {found['log']['origin']}\n")
-    if found["processes"]:
-        print_table(found["processes"], ("role", "pid", "log"))
+    if running := [*found["processes"], *(one for one in found["witnesses"] if one["pid"])]:
+        print_table(running, ("role", "pid", "log"))
     else:
         click.echo("nothing runs; `bus sandbox up` starts it")
     click.echo()

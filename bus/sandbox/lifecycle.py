@@ -111,8 +111,15 @@ class Sandbox:
             for name, identity in running
             if identity is not None
         ]
+        facts["witnesses"] = [{**one, **self._witness_process(state, one["name"])} for one in facts["witnesses"]]
         keys = ("kafka", "postgres", "log", "witnesses", "processes", "organisations")
         return {key: facts[key] for key in keys}
+
+    def _witness_process(self, state: State, name: str) -> dict[str, Any]:
+        """Role and process of a witness; no process where it does not run."""
+        role = next(witness.role for witness in witnesses.WITNESSES if witness.name == name)
+        identity = self._find(state, role)
+        return {"role": role, "pid": None if identity is None else identity.pid}
 
     def pid(self, role: str) -> int | None:
         """The process of a role, if it runs."""

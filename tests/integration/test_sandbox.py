@@ -17,7 +17,7 @@ import pytest
 
 from bus.errors import SandboxError
 from bus.kafka.admin import Admin
-from bus.sandbox.lifecycle import HUB_ROLES, ROLES, Sandbox
+from bus.sandbox.lifecycle import HUB_ROLES, ROLES, WITNESS_ROLES, Sandbox
 
 KEYS = ["kafka", "postgres", "log", "witnesses", "processes", "organisations"]
 MEMBER = {"name", "nation", "roles", "kafka_username", "kafka_password_file", "key_file", "profile"}
@@ -87,6 +87,11 @@ async def test_status_is_one_json_object_as_documented(trial: Sandbox) -> None:
     for process in found["processes"]:
         assert psutil.Process(process["pid"]).is_running()
         assert process["log"] == str(trial.home.log(process["role"]))
+    for witness in found["witnesses"]:
+        assert psutil.Process(witness["pid"]).is_running()
+    _, table, _ = await bus(trial, "sandbox", "status")
+    shown = [line.split()[0] for line in table.splitlines() if line.endswith(".log")]
+    assert shown == [*ROLES, *WITNESS_ROLES]
     assert "hub" not in found["organisations"]
     assert len({member["nation"] for member in found["organisations"].values()}) >= 4
     for member in found["organisations"].values():
