@@ -67,6 +67,8 @@ def consume(
 
     profile = profile_of(as_org)
     how = {"follow": follow, "from_start": from_start, "show_recalled": show_recalled}
+    if follow:
+        tell_terminal(f"Waiting for what is addressed to {profile.organisation}. Ctrl-C ends it; nothing is lost.")
     if form is None and out is None:
         return run(_consume(profile, how, ack=ack, limit=limit))
     from bus.cli.consume_out import consume_out
@@ -90,8 +92,23 @@ async def _consume(profile: Profile, how: Mapping[str, Any], *, ack: str, limit:
             if count == limit:
                 await subscriber.look_into_log()
                 break
+        if not count:
+            tell_terminal(nothing(profile.organisation, from_start=how["from_start"]))
         await acks.finish()  # a delivery is handled once its issuer was told: before the inbox is left
     return CHECK_FAILED if wrong or subscriber.alarms else 0
+
+
+def tell_terminal(words: str) -> None:
+    """Talk to a person who waits at a terminal, and to no script."""
+    if sys.stderr.isatty():
+        say(words)
+
+
+def nothing(organisation: str, *, from_start: bool) -> str:
+    """What to say of an inbox that gave nothing."""
+    if from_start:
+        return f"The inbox of {organisation} is empty. --follow waits for more."
+    return f"Nothing new for {organisation}. --follow waits for more, --from-start begins with what was consumed."
 
 
 def line(delivery: Delivery) -> dict[str, Any]:
