@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from bus.cli.base import use_colour
 
@@ -37,11 +38,14 @@ class RowWriter:
     """Writes rows of given columns in one of :data:`FORMS`; a context manager.
 
     ``envelope`` is for JSON only: a name under which the rows stand in an object, whose other
-    members are given to :meth:`finish`.
+    members are given to :meth:`finish`. ``spare`` and ``below`` are for a table, as :func:`print_table` has them.
     """
 
-    def __init__(self, form: str, columns: Sequence[str], *, envelope: str = "") -> None:
+    def __init__(
+        self, form: str, columns: Sequence[str], *, envelope: str = "", spare: Sequence[str] = (), below: str = ""
+    ) -> None:
         self._form = form
+        self._spare, self._below = spare, below
         self._columns = columns
         self._envelope = envelope
         self._kept: list[Row] = []
@@ -79,16 +83,18 @@ class RowWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._form == "table" and self._kept:
-            print_table(self._kept, self._columns)
+            print_table(self._kept, self._columns, spare=self._spare, below=self._below)
         if self._form == "json":
             tail = "".join(f",{dumps(name)}:{dumps(value)}" for name, value in self._tail.items())
             sys.stdout.write(("]" + tail + "}" if self._envelope else "]") + "\n")
         sys.stdout.flush()
 
 
-def print_rows(rows: Iterable[Row], columns: Sequence[str], form: str) -> None:
+def print_rows(
+    rows: Iterable[Row], columns: Sequence[str], form: str, *, spare: Sequence[str] = (), below: str = ""
+) -> None:
     """Print rows that are all here."""
-    with RowWriter(form, columns) as writer:
+    with RowWriter(form, columns, spare=spare, below=below) as writer:
         for row in rows:
             writer.write(row)
 
@@ -104,33 +110,90 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def print_table(rows: Sequence[Row], columns: Sequence[str], *, width: int | None = None) -> None:
+def print_table(
+    rows: Sequence[Row], columns: Sequence[str], *, width: int | None = None, spare: Sequence[str] = (), below: str = ""
+) -> None:
     """Print a table: plain columns, with a bold head on a terminal.
 
-    What does not fit into the terminal is wrapped in its last column, or, where even that is too narrow, each row is
+    What does not fit into the terminal is made to fit: its last column is wrapped, times lose their fractions, columns
+    that can be spared are left out, and one may stand on lines of its own. Where even that is too wide, each row is
     printed as a block of lines. Elsewhere lines are as long as they need to be.
 
     Args:
         rows: by column.
         columns: in their order.
         width: of the line, in characters; by default the terminal's, and no limit where there is none.
+        spare: columns that a narrow terminal may go without, the first of them first.
+        below: the column that may stand below the others; the last one.
     """
-    cells = [[cell(row.get(name)) for name in columns] for row in rows]
+    limit = width or _terminal_width()
+    for layout in _layouts(rows, columns, spare, below):
+        if not limit or layout.fits(limit):
+            _print_layout(layout, limit)
+            return
+    _print_blocks([[cell(row.get(name)) for name in columns] for row in rows], columns)
+
+
+class _Layout(NamedTuple):
+    """One way to lay out a table. ``notes`` are the cells that stand below their row."""
+
+    columns: Sequence[str]
+    cells: Sequence[Sequence[str]]
+    widths: Sequence[int]
+    numeric: Sequence[bool]
+    notes: Sequence[str] = ()
+
+    def fits(self, limit: int) -> bool:
+        """Whether it fits, when its last column is wrapped; a number or a time is not."""
+        room, last = self.room(limit), self.widths[-1]
+        rigid = self.numeric[-1] or self.notes or any(_FRACTION.search(line[-1]) for line in self.cells)
+        return room >= (last if rigid else min(last, _NARROWEST))
+
+    def room(self, limit: int) -> int:
+        """What the columns before it leave to the last."""
+        return limit - sum(self.widths[:-1]) - len(_GAP) * (len(self.columns) - 1) if limit else self.widths[-1]
+
+
+def _layouts(rows: Sequence[Row], columns: Sequence[str], spare: Sequence[str], below: str) -> Iterator[_Layout]:
+    """From the widest to the narrowest."""
+    yield _layout(rows, columns, cell)
+    yield _layout(rows, columns, _short_cell)
+    gone: set[str] = set()
+    for name in spare:
+        gone.add(name)
+        yield _layout(rows, [one for one in columns if one not in gone], _short_cell)
+    if below:
+        notes = [_short_cell(row.get(below)) for row in rows]
+        yield _layout(rows, [one for one in columns if one not in {*gone, below}], _short_cell)._replace(notes=notes)
+
+
+def _layout(rows: Sequence[Row], columns: Sequence[str], shown: Callable[[Any], str]) -> _Layout:
+    cells = [[shown(row.get(name)) for name in columns] for row in rows]
     numeric = [all(isinstance(row.get(name), int | float | None) for row in rows) for name in columns]
     widths = [max(len(name), *(len(line[i]) for line in cells)) for i, name in enumerate(columns)]
-    limit = width or _terminal_width()
-    room = limit - sum(widths[:-1]) - len(_GAP) * (len(columns) - 1) if limit else widths[-1]
-    if room < min(widths[-1], _NARROWEST) or (numeric[-1] and room < widths[-1]):
-        _print_blocks(cells, columns)
-        return
-    widths[-1] = min(widths[-1], room)
+    return _Layout(columns, cells, widths, numeric)
+
+
+def _short_cell(value: Any) -> str:
+    """One cell, with a time to the second."""
+    return _FRACTION.sub("Z", cell(value))
+
+
+def _print_layout(layout: _Layout, limit: int) -> None:
+    columns, cells, _, numeric, notes = layout
+    widths = [*layout.widths[:-1], min(layout.widths[-1], layout.room(limit))]
     head = _table_line(columns, widths, numeric)
     sys.stdout.write((f"\x1b[1m{head}\x1b[0m" if use_colour(sys.stdout) else head) + "\n")
-    for line in cells:
+    for number, line in enumerate(cells):
         for part in _wrapped(line, widths[-1]):
             sys.stdout.write(_table_line(part, widths, numeric) + "\n")
+        if notes and notes[number]:
+            sys.stdout.write(textwrap.fill(notes[number], limit, initial_indent=_INDENT, subsequent_indent=_INDENT,
+                                           break_long_words=False, break_on_hyphens=False) + "\n")  # fmt: skip
 
 
+_FRACTION = re.compile(r"(?<=T\d\d:\d\d:\d\d)\.\d{1,6}Z$", re.ASCII)
+_INDENT = "    "
 _GAP = "  "
 _NARROWEST = 24
 """Words in a column narrower than this are no pleasure to read."""

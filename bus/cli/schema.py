@@ -56,7 +56,7 @@ def list_schemas(output: str) -> None:
         }
         for info in all_schemas()
     ]
-    print_rows(rows, tuple(rows[0]), output)
+    print_rows(rows, tuple(rows[0]), output, spare=("fingerprint",))
 
 
 @command("show", examples="""
@@ -78,7 +78,7 @@ def show(schema_type: str, output: str) -> None:
         return
     if output == "table":
         click.echo(f"{info.name}, schema {info.id}; steps: {', '.join(info.steps) or 'none'}\n")
-    print_rows(_fields(info), ("field", "type", "required", "says"), output)
+    print_rows(_fields(info), ("field", "type", "required", "says"), output, below="says")
 
 
 @command("example", examples="""

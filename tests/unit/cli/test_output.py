@@ -140,3 +140,41 @@ def test_no_word_of_a_table_is_lost(texts: list[tuple[str, int]], width: int):
     for text, n in texts:
         assert str(n) in printed
         assert all(word in printed for word in text.split())
+
+
+ENTRIES = [
+    {"event_id": "0" * 36, "index": 7, "issuer": "fernpost", "time": "2026-01-31T12:00:00.123456Z", "reasons": ["a-code"] * 4},
+    {"event_id": "1" * 36, "index": 12, "issuer": "tidewave", "time": "2026-01-31T12:00:01.000000Z", "reasons": []},
+]  # fmt: skip
+ENTRY = ("event_id", "index", "issuer", "time")
+
+
+def test_a_narrow_terminal_gets_shorter_times_and_then_fewer_columns(capsys):
+    """Each row stays one line as long as it can; the fraction of a second goes first, then what can be spared."""
+    print_table(ENTRIES, ENTRY, width=79, spare=("event_id",))
+    assert capsys.readouterr().out.splitlines()[1] == "0" * 36 + "      7  fernpost  2026-01-31T12:00:00Z"
+    print_table(ENTRIES, ENTRY, width=60, spare=("event_id",))
+    assert capsys.readouterr().out.splitlines() == [
+        "index  issuer    time",
+        "    7  fernpost  2026-01-31T12:00:00Z",
+        "   12  tidewave  2026-01-31T12:00:01Z",
+    ]
+
+
+def test_what_may_stand_below_stands_below_before_rows_become_blocks(capsys):
+    """The last column's words go to lines of their own, and nothing is written where there are none."""
+    print_table(ENTRIES, (*ENTRY, "reasons"), width=41, spare=("event_id",), below="reasons")
+    assert capsys.readouterr().out.splitlines() == [
+        "index  issuer    time",
+        "    7  fernpost  2026-01-31T12:00:00Z",
+        "    a-code a-code a-code a-code",
+        "   12  tidewave  2026-01-31T12:00:01Z",
+    ]
+    print_table(ENTRIES, (*ENTRY, "reasons"), width=20, spare=("event_id",), below="reasons")
+    assert "event_id  " + "0" * 36 in capsys.readouterr().out.splitlines()
+
+
+def test_elsewhere_nothing_is_left_out(capsys):
+    """What a pipe gets has all columns, whole."""
+    print_table(ENTRIES, ENTRY, spare=("event_id",))
+    assert capsys.readouterr().out.splitlines()[1].endswith("2026-01-31T12:00:00.123456Z")
