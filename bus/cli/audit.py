@@ -19,6 +19,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 OUTCOME_NAMES = ("accepted", "repeated", "refused", "gap")
 TABLE_LIMIT = 100
+SPARE = ("event_id", "outcome")
+"""What a list of entries goes without on a narrow terminal: the index names an entry as well as its event's id."""
 
 
 @group(examples="""
@@ -85,6 +87,7 @@ def _outcomes(given: Sequence[str], reason: str | None) -> Sequence[str]:
 
 async def _search(dsn: str, output: str, outcomes: Sequence[str], wanted: Mapping[str, Any]) -> None:
     from bus.audit.answers import ROW, row
+    from bus.audit.doubts import doubts
     from bus.audit.ledger import open_ledger
 
     limit = wanted["limit"] or (TABLE_LIMIT if output == "table" else None)
@@ -92,16 +95,19 @@ async def _search(dsn: str, output: str, outcomes: Sequence[str], wanted: Mappin
     columns = ROW if set(outcomes) <= {"accepted", "repeated"} else (*ROW, "reasons")
     count = 0
     async with open_ledger(dsn) as ledger:
-        with RowWriter(output, columns) as writer:
+        with RowWriter(output, columns, spare=SPARE, below="reasons" if "reasons" in columns else "") as writer:
             async for entry in ledger.search(found):
                 count += 1
                 if limit is not None and count > limit:
                     break
                 writer.write({**row(entry), "reasons": entry["reasons"] or []})
+        doubtful = [] if count else await doubts(ledger, found)
     if output == "table" and limit is not None and count > limit and not wanted["limit"]:
         say(f"There are more than {limit}: --limit N or -o ndjson shows them, --newest begins at the end.")
     elif output == "table" and not count:
         say("Nothing was found.")
+    for doubt in doubtful:
+        say(doubt, colour="yellow")
 
 
 def _filter(outcomes: Sequence[str], wanted: Mapping[str, Any], limit: int | None) -> Any:
@@ -182,7 +188,7 @@ def trace(event: str, as_org: str | None, dsn: str | None, output: str) -> None:
         click.echo("who knew")
         print_rows(answer["who"], WHO, "table")
         click.echo("\nthread")
-        print_rows(answer["thread"], (*ROW, "about"), "table")
+        print_rows(answer["thread"], (*ROW, "about"), "table", spare=("event_id", "about", "outcome"))
         for recall in answer["recalls"]:
             click.echo("\nrecall")
             print_rows(recall["who"], COLUMNS, "table")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -303,3 +304,35 @@ async def test_an_interrupted_publication_is_completed_by_the_next(bus: Shell) -
         ids,
     )
     assert [row["n"] for row in counts] == [1] * 3000
+
+
+async def test_a_search_for_what_there_is_not_says_so(bus: Shell) -> None:
+    """A slip in a name is not taken for the answer that nothing was said; data goes on to stdout alone."""
+    for flag, asked, near in (
+        ("--issuer", "fernpst", "did you mean fernpost"),
+        ("--step", "detcted", "did you mean detected"),
+        ("--reason", "step-ordr", "did you mean step-order"),
+    ):
+        ended = await bus("audit", "search", flag, asked, "-o", "ndjson")
+        assert (ended.code, ended.out) == (0, "")
+        assert near in ended.err
+    known = await bus("audit", "search", "--issuer", "audit-north", "-o", "ndjson")
+    assert (known.code, known.out, known.err) == (0, "", "")
+
+
+async def test_an_inbox_with_nothing_new_says_so_to_a_person_alone(bus: Shell) -> None:
+    """On a terminal an empty inbox is not silence; a script's stderr stays empty."""
+    quiet = await bus("consume", "--as", "audit-lowlands")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    here, there = os.openpty()
+    try:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bus", "--home", str(bus.sandbox.home.root), "consume", "--as", "audit-lowlands",
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=there,
+        )  # fmt: skip
+        out, _ = await child.communicate()
+        assert (child.returncode, out) == (0, b"")
+        assert os.read(here, 4096).startswith(b"Nothing new for audit-lowlands. --follow waits for more")
+    finally:
+        os.close(here)
+        os.close(there)
