@@ -19,6 +19,7 @@ from bus.cli.act import (
     warn_recalled,
 )
 from bus.cli.base import command, option
+from bus.cli.complete import words
 from bus.cli.form import Form
 from bus.cli.who import profile_of
 
@@ -41,7 +42,7 @@ bus ack 0199f3c0-0000-7000-8000-000000000000 --as ORG --step cannot --reason tec
 """
 )
 @click.argument("event", metavar="EVENT")
-@option("--step", metavar="STEP", help=f"What became of it: {', '.join(STEPS)}.")
+@option("--step", metavar="STEP", shell_complete=words(STEPS), help=f"What became of it: {', '.join(STEPS)}.")
 @option("--reason", metavar="CODE", help="Why, a code of ack_reason: for cannot, rejected and returned.")
 @option("--use", metavar="CODE", help="Of what use it was: a code of ack_use.")
 @option("--actions-undone", type=click.IntRange(0, 2**31 - 1), metavar="N", help="How many acts were taken back.")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from bus.cli.base import BusCommand, as_option, group, option, output_option, say, settings
+from bus.cli.complete import refusals
 from bus.cli.output import RowWriter, print_json, print_table
 from bus.cli.sandboxed import state
 from bus.errors import NO_SANDBOX, NotAllowed, Unavailable, UsageError
@@ -42,7 +43,9 @@ def audit() -> None:
     """
 
 
-_auditor = as_option(required=False, text="The auditor who asks.  [default: the sandbox's first auditor]")
+_auditor = as_option(
+    required=False, text="The auditor who asks.  [default: the sandbox's first auditor]", role="auditor"
+)
 _dsn = option("--dsn", metavar="URL", envvar="BUS_LEDGER_DSN", help="The ledger's database.  [default: the sandbox's]")
 
 
@@ -66,7 +69,12 @@ bus audit search -o ndjson
 @option("--thread", metavar="ID", help="Of this thread.")
 @option("--outcome", type=click.Choice([*OUTCOME_NAMES, "any"]), multiple=True,
         help="With this outcome; may be given again.  [default: accepted]")  # fmt: skip
-@option("--reason", metavar="CODE", help="Refused for this reason; looks in refused entries unless --outcome is given.")
+@option(
+    "--reason",
+    metavar="CODE",
+    shell_complete=refusals,
+    help="Refused for this reason; looks in refused entries unless --outcome is given.",
+)
 @option("--limit", type=click.IntRange(min=1), metavar="N",
         help=f"At most so many.  [default: {TABLE_LIMIT} for a table, else all]")  # fmt: skip
 @option("--newest", is_flag=True, help="Newest first.")

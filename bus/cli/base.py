@@ -151,21 +151,31 @@ class LazyGroup(_WithExamples, click.Group):
 
 command = partial(click.command, cls=BusCommand)
 group = partial(click.group, cls=LazyGroup)
-option = partial(click.option, show_envvar=True)
 
 
-def complete_organisation(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Shell completion: the organisations of the sandbox in the state folder."""
-    from bus.cli.sandboxed import organisations
+def option(*names: str, **attributes: Any) -> Callable[[F], F]:
+    """An option whose help names its variable, and which a shell completes by its metavar."""
+    from bus.cli.complete import usual
 
-    return [org for org in organisations(ctx.ensure_object(Settings).state) if org.startswith(incomplete)]
+    attributes.setdefault("shell_complete", usual(attributes.get("metavar", ""), attributes.get("help", "")))
+    return click.option(*names, show_envvar=True, **attributes)
 
 
-def as_option(*, required: bool = True, text: str = "The organisation to act as.") -> Callable[[F], F]:
-    """``--as ORG``, passed as ``as_org``."""
+def argument(name: str, **attributes: Any) -> Callable[[F], F]:
+    """An argument which a shell completes by its metavar."""
+    from bus.cli.complete import usual
+
+    attributes.setdefault("shell_complete", usual(attributes.get("metavar", ""), ""))
+    return click.argument(name, **attributes)
+
+
+def as_option(*, required: bool = True, text: str = "The organisation to act as.", role: str = "") -> Callable[[F], F]:
+    """``--as ORG``, passed as ``as_org``; a shell completes organisations of the sandbox, or those with a role."""
+    from bus.cli.complete import organisations
+
     return option(
         "--as", "as_org", metavar="ORG", required=required, envvar="BUS_AS", help=text,
-        shell_complete=complete_organisation,
+        shell_complete=organisations(role),
     )  # fmt: skip
 
 

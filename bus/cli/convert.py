@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bus.adapters.formats import WRITING, in_words
-from bus.cli.base import command, option, say, settings
+from bus.cli.base import argument, command, option, say, settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ bus consume --as ORG | bus convert - --format FORMAT --out FOLDER/
 """,
     lists={"Formats": in_words(WRITING)},
 )
-@click.argument("files", metavar="FILE|-…", nargs=-1, required=True)
+@argument("files", metavar="FILE|-…", nargs=-1, required=True)
 @option("--format", "form", type=click.Choice(WRITING), required=True, metavar="FORMAT",
         help="What to write, one of the formats below.")  # fmt: skip
 @option("--out", required=True, metavar="PATH",

@@ -37,7 +37,7 @@ bus demo -o json
 )  # fmt: skip
 @option("--seed", type=int, default=SEED, show_default=True, help="Another seed is another month; ids are ever fresh.")
 @option("--keep", is_flag=True, help="Leave the sandbox up that was started for this.")
-@as_option(required=False, text="The auditor who asks at the end.  [default: the sandbox's first]")
+@as_option(required=False, text="The auditor who asks at the end.  [default: the sandbox's first]", role="auditor")
 @output_option("table", "json")
 def demo(scale: float, seed: int, keep: bool, as_org: str | None, output: str) -> None:
     """Watch a month of work travel from platforms through the ledger to hotlines and police.

@@ -23,6 +23,7 @@ from bus.cli.act import (
     unknown_event,
 )
 from bus.cli.base import command, option
+from bus.cli.complete import codes_of, deadlines
 from bus.cli.form import Form
 from bus.cli.members import Members
 from bus.cli.who import profile_of
@@ -61,7 +62,12 @@ bus notice --as ORG --to fernpost --form regulatory_notice --measure proactive -
 @option("--reasons", metavar="FILE|-", help="A file with the reasons, in words. Sealed.")
 @option("--language", metavar="TAG", help="Language of the reasons (BCP 47); an order needs one.")
 @option("--provision", multiple=True, metavar="REF", help="An article that it rests on; again for more.")
-@option("--deadline", metavar="ID", help="A row of ops/deadlines.toml.  [default: 'stated' with --due]")
+@option(
+    "--deadline",
+    metavar="ID",
+    shell_complete=deadlines,
+    help="A row of ops/deadlines.toml.  [default: 'stated' with --due]",
+)
 @option("--due", metavar="TIME", help="By when: RFC 3339, or +24h, +5d from now.")
 @option("--preserve", multiple=True, metavar="CODE", help="Ask to keep evidence too: a code of preservation_scope.")
 @option("--preserve-until", metavar="DATE", help="Until when it is to be kept.")
@@ -70,7 +76,14 @@ bus notice --as ORG --to fernpost --form regulatory_notice --measure proactive -
 @option("--why-not-preserved", metavar="CODE", help="Why there is none: a code of why_not_preserved.")
 @option("--le-clearance", metavar="CODE", help="Whether police agree: a code of le_clearance.")
 @option("--renotify-every", type=click.IntRange(1, 8760), metavar="HOURS", help="Send it again every so many hours.")
-@option("--priority", metavar="CODE", default="urgent", show_default=True, help="How soon it must be seen.")
+@option(
+    "--priority",
+    metavar="CODE",
+    default="urgent",
+    show_default=True,
+    shell_complete=codes_of("priority"),
+    help="How soon it must be seen.",
+)
 @option("--about", metavar="EVENT", help="The event that it follows from; everyone who hears the notice must have it.")
 @act_options
 def notice(as_org: str | None, dry_run: bool, yes: bool, timeout: float, output: str, **given: Any) -> int:

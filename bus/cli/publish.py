@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bus.adapters.formats import READING, in_words
-from bus.cli.base import as_option, command, option, output_option, say, settings, use_colour
+from bus.cli.base import argument, as_option, command, option, output_option, say, settings, use_colour
 from bus.cli.output import RowWriter
 from bus.cli.warned import Warned
 from bus.cli.who import check_members, profile_of
@@ -41,7 +41,7 @@ bus publish events.json --as ORG --to OTHER --to THIRD
 """,
     lists={"Formats": in_words(READING)},
 )
-@click.argument("files", metavar="FILE|-…", nargs=-1, required=True)
+@argument("files", metavar="FILE|-…", nargs=-1, required=True)
 @as_option(required=False, text="The organisation that publishes.  [default: that of BUS_PROFILE]")
 @option("--to", multiple=True, metavar="ORG", help="Who may hear it, whatever file and profile say; again for more.")
 @option("--format", "form", type=click.Choice(READING), default=READING[0], show_default=True, envvar="BUS_FORMAT",

@@ -21,6 +21,7 @@ from bus.cli.act import (
     warn_recalled,
 )
 from bus.cli.base import command, option
+from bus.cli.complete import codes_of
 from bus.cli.form import Form
 from bus.cli.members import Members
 from bus.cli.who import profile_of
@@ -46,7 +47,12 @@ bus refer 0199f3c0-0000-7000-8000-000000000000 --as ORG --to police-isles:GB:vic
 @option("--to", multiple=True, metavar="ORG:NATION:TIE",
         help="Whom, for which nation, and what ties the report to it (a code of jurisdiction_tie); again for each "
              "jurisdiction.")  # fmt: skip
-@option("--priority", metavar="CODE", help="How soon it must be seen.  [default: as the report]")
+@option(
+    "--priority",
+    metavar="CODE",
+    shell_complete=codes_of("priority"),
+    help="How soon it must be seen.  [default: as the report]",
+)
 @act_options
 def refer(
     report: str, to: tuple[str, ...], priority: str | None,

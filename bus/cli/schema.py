@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bus.cli.base import as_option, command, group, option, output_option
+from bus.cli.base import argument, as_option, command, group, option, output_option
 from bus.cli.output import print_json, print_rows
 from bus.cli.who import check_members
 from bus.errors import UsageError
@@ -63,7 +63,7 @@ def list_schemas(output: str) -> None:
 bus schema show HashHit
 bus schema show 20 -o json
 """)  # fmt: skip
-@click.argument("schema_type", metavar="TYPE|ID")
+@argument("schema_type", metavar="TYPE|ID")
 @output_option("table", "json", "ndjson", "csv")
 def show(schema_type: str, output: str) -> None:
     """Show a type's fields with their bounds; with -o json, the released Avro schema."""
@@ -86,7 +86,7 @@ bus schema example HashHit --as ORG --to ORG
 bus schema example TakedownAction --step removed --as ORG --to ORG --about EVENT
 bus schema example HashHit --as ORG --to ORG | bus publish - --as ORG
 """)  # fmt: skip
-@click.argument("schema_type", metavar="TYPE")
+@argument("schema_type", metavar="TYPE")
 @as_option(required=False, text="The organisation that would say it.  [default: that of BUS_PROFILE]")
 @option("--to", multiple=True, metavar="ORG", help="Who would hear it; again for more.  [default: as the profile]")
 @option("--step", metavar="STEP", help="At this step of its lifecycle.  [default: the commonest]")

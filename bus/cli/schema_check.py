@@ -7,9 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from bus.cli.base import as_option, command, output_option, say, settings
+from bus.cli.base import argument, as_option, command, output_option, say, settings
 from bus.cli.output import print_rows
 from bus.cli.warned import Warned, remedy, rule
 from bus.errors import CheckFailed, InvalidEvent, UsageError
@@ -28,7 +26,7 @@ TABLE = COLUMNS[:-1]
 bus schema check events.ndjson
 bus schema example Report --as ORG --to ORG | bus schema check - -o json
 """)  # fmt: skip
-@click.argument("file", metavar="FILE|-")
+@argument("file", metavar="FILE|-")
 @as_option(required=False, text="Whose profile fills what an event leaves out.  [default: that of BUS_PROFILE]")
 @output_option("table", "json", "ndjson", "csv")
 def check(file: str, as_org: str | None, output: str) -> None:

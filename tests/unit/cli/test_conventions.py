@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from bus import __version__, errors
@@ -189,6 +190,43 @@ def test_organisations_are_completed(stopped):
         [sys.executable, "-c", "from bus.cli import main; main()"], env=env, capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == ["plain,audit-one", "plain,audit-two"]
+
+
+def completed(*words: str) -> list[str]:
+    """What a shell would offer for the last word."""
+    offered = ShellComplete(cli, {}, "bus", "_BUS_COMPLETE").get_completions([*words[:-1]], words[-1])
+    return [item.value for item in offered]
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("audit search --type hashh", ["HashHit"]),
+        ("audit search --reason signature-m", ["signature-missing", "signature-malformed"]),
+        ("audit search --as ", ["audit-one", "audit-two"]),
+        ("notice --measure geo", ["geo_block"]),
+        ("notice --deadline eu-tco", ["eu-tco-remove", "eu-tco-preserve"]),
+        ("recall EVENT --reason e", ["error"]),
+        ("ack EVENT --step f", ["fetched"]),
+        ("refer EVENT --priority i", ["immediate"]),
+        ("schema example HashHit --step c", ["confirmed"]),
+        ("publish --to t", ["tidewave"]),
+        ("publish --format pd", ["pdq"]),
+    ],
+)
+def test_values_are_completed_where_they_are_known(stopped, words: str, offered: list[str]):
+    """Types, codes, steps, deadlines, organisations and formats; only auditors ask the ledger."""
+    assert stopped
+    assert completed(*words.split(" ")) == offered
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_code_step_type_and_organisation_can_be_completed(name: str):
+    """Whoever adds an option of these metavars gives it a completion, or hears of it here."""
+    _, command = COMMANDS[name]
+    for param in command.params:
+        if param.metavar in {"CODE", "STEP", "TYPE", "ORG", "FILE|-"}:
+            assert vars(param)["_custom_shell_complete"] is not None, param.name
 
 
 @pytest.mark.parametrize("name", [name for name, (_, found) in COMMANDS.items() if isinstance(found, click.Group)])
