@@ -231,6 +231,7 @@ def test_a_code_list_is_complete_and_used(name: str) -> None:
     codes = [row[key] for row in rows]
     assert len(set(codes)) == len(codes) > 0
     assert all(row["meaning"] and row[last] for row in rows)
+    assert not [row for row in rows if "|" in row["meaning"]]
     used = {node["codes"] for info in registry.all_schemas() for _, node in nodes(released(info)) if "codes" in node}
     assert name in used
 
