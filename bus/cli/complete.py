@@ -28,7 +28,7 @@ def usual(metavar: str, text: str) -> Completer | None:
         return codes_of(named[1])
     if metavar in {"FILE|-", "FILE|-…", "PATH"}:
         return files
-    return {"ORG": organisations(), "TYPE": types, "TYPE|ID": types, "STEP": steps}.get(metavar)
+    return {"ORG": organisations(), "TYPE": types, "TYPE|ID|LIST": types_and_lists, "STEP": steps}.get(metavar)
 
 
 def codes_of(name: str) -> Completer:
@@ -60,6 +60,13 @@ def types(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
 
     start = incomplete.casefold()
     return [info.name for info in all_schemas() if info.name.casefold().startswith(start)]
+
+
+def types_and_lists(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """What ``bus schema show`` takes."""
+    from bus.cli.codelist import names
+
+    return [*types(ctx, param, incomplete), *_starting(names(), incomplete)]
 
 
 def steps(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

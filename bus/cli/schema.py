@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "list": ("bus.cli.schema:list_schemas", "Every released type, with its steps."),
-    "show": ("bus.cli.schema:show", "A type's fields, or its Avro schema."),
+    "show": ("bus.cli.schema:show", "A type's fields, its Avro schema, or a list of codes."),
     "example": ("bus.cli.schema:example", "One valid event of a type, as JSON."),
     "check": ("bus.cli.schema_check:check", "Whether the events of a file hold."),
 }
@@ -62,13 +62,21 @@ def list_schemas(output: str) -> None:
 @command("show", examples="""
 bus schema show HashHit
 bus schema show 20 -o json
+bus schema show priority
 """)  # fmt: skip
-@argument("schema_type", metavar="TYPE|ID")
+@argument("schema_type", metavar="TYPE|ID|LIST")
 @output_option("table", "json", "ndjson", "csv")
 def show(schema_type: str, output: str) -> None:
-    """Show a type's fields with their bounds; with -o json, the released Avro schema."""
+    """Show a type's fields with their bounds, or a list of codes; with -o json, a type's released Avro schema.
+
+    A field of the type 'code (LIST)' takes a code of that list. Lists are open: what none has is carried too.
+    """
+    from bus.cli.codelist import names, print_list
     from bus.events.registry import avro_schema
 
+    if schema_type in names():
+        print_list(schema_type, output)
+        return
     info = _find(schema_type)
     if output == "json":
         print_json({
@@ -88,7 +96,12 @@ bus schema example HashHit --as ORG --to ORG | bus publish - --as ORG
 """)  # fmt: skip
 @argument("schema_type", metavar="TYPE")
 @as_option(required=False, text="The organisation that would say it.  [default: that of BUS_PROFILE]")
-@option("--to", multiple=True, metavar="ORG", help="Who would hear it; again for more.  [default: as the profile]")
+@option(
+    "--to",
+    multiple=True,
+    metavar="ORG",
+    help="Who would hear it; again for more.  [default: with --about its issuer, else as the profile]",
+)
 @option("--step", metavar="STEP", help="At this step of its lifecycle.  [default: the commonest]")
 @option("--about", metavar="EVENT", help="What it is about: the id of an event that ORG published or consumed.")
 @option("--nation", metavar="CC", help="The issuer's nation, where there is no profile to say it.")
@@ -106,17 +119,44 @@ def example(
     from bus.events.examples import example as make
 
     issuer, own_nation, usual = _issuer(as_org, nation)
-    audience = check_members(to) or usual
+    subject = {} if about is None else _subject(as_org, about)
+    audience = check_members(to) or (_concerned(as_org, about) if about is not None else usual)
     if not audience:
         raise UsageError("nobody is named to hear it", hint="Give --to ORG.")
     now_us = time.time_ns() // 1000
     event = make(schema_type, issuer=issuer, audience=audience, nations=[own_nation], now_us=now_us, step=step)
-    if about is not None:
-        event["header"] |= _subject(as_org, about)
+    event["header"] |= subject
     if output == "pretty" and sys.stdout.isatty():
         click.echo(json.dumps(event, indent=2, ensure_ascii=False))
     else:
         print_json(event)
+
+
+def _concerned(as_org: str | None, about: str) -> Sequence[str]:
+    """Who hears what is said about an event: whoever issued it, or, of one's own, whom it named.
+
+    The hub refuses what is said about an event to somebody who never got that event.
+
+    Raises:
+        UsageError: it is no longer in the inbox.
+        Unavailable: the inbox cannot be read.
+    """
+    from bus.cli.act import published_header, received
+    from bus.cli.who import profile_of
+    from bus.errors import Unavailable
+    from bus.events.ids import parse_uuid
+
+    profile, event_id = profile_of(as_org), parse_uuid(about)
+    own = published_header(profile, event_id)
+    if own is not None:
+        return own[1].audience
+    try:
+        delivery = received(profile, event_id)
+    except Unavailable as error:
+        raise Unavailable(error.message, hint="Give --to ORG, and nothing need be looked up.") from None
+    if delivery is None or delivery.decoded is None:
+        raise UsageError("the event of --about is no longer in the inbox", hint="Give --to ORG.")
+    return (delivery.decoded.header.issuer,)
 
 
 def _subject(as_org: str | None, about: str) -> dict[str, str]:
@@ -161,9 +201,17 @@ def _issuer(as_org: str | None, nation: str | None) -> tuple[str, str, tuple[str
 
 def _find(text: str) -> SchemaInfo:
     """A schema by its type or id."""
+    from difflib import get_close_matches
+
+    from bus.cli.codelist import names
     from bus.events.registry import by_id, by_name
 
-    found = by_id(int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else by_name(text)
+    try:
+        found = by_id(int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else by_name(text)
+    except UsageError as error:
+        near = get_close_matches(text, names(), n=2)
+        lists = f" Or the list {' or '.join(near)}?" if near else ""
+        raise UsageError(error.message, hint=error.hint + lists) from None
     if found is None:
         raise UsageError(f"there is no schema {text}", hint="`bus schema list` lists them.")
     return found

@@ -81,3 +81,31 @@ def test_an_example_is_about_what_its_organisation_knows(bus, stopped, about: st
     result = bus("schema", "example", "Acknowledgement", "--as", "tidewave", "--about", about)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "neither published nor consumed" in result.stderr or "--about is no event id" in result.stderr
+
+
+def test_an_example_about_an_event_of_ones_own_names_whom_that_named(bus, stopped):
+    """Somebody who never got an event may not hear of it: the audience is the event's, and not the profile's."""
+    from tests.unit.cli.published import keep
+
+    target = keep(stopped, "tidewave", ["fernpost", "hotline-isles"])
+    result = bus("schema", "example", "HashHit", "--as", "tidewave", "--step", "confirmed", "--about",
+                 target["header"]["event_id"])  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["header"]["audience"] == ["fernpost", "hotline-isles"]
+
+
+def test_a_list_of_codes_is_shown_by_the_name_that_fields_have(bus):
+    """What a field's type calls 'code (priority)' is looked up by that word."""
+    table = bus("schema", "show", "priority").stdout.splitlines()
+    assert table[0].split() == ["code", "meaning", "source"]
+    assert table[1].startswith("immediate  a child is in danger now")
+    found = json.loads(bus("schema", "show", "refusal", "-o", "json").stdout)
+    assert found["list"] == "refusal"
+    assert set(found["codes"][0]) == {"code", "meaning", "remedy"}
+
+
+def test_a_list_that_there_is_not_is_told_with_the_nearest(bus):
+    """A slip in a list's name is as near as one in a type's."""
+    result = bus("schema", "show", "action_reson")
+    assert result.exit_code == 2
+    assert "action_reason" in result.stderr
