@@ -15,7 +15,7 @@ for a log cosigns for nobody.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -71,7 +71,7 @@ class Judgement(msgspec.Struct, frozen=True):
     log: Log | None
     """The log that signed it under its own name; None if no log of the policy did."""
     cosigned: tuple[Cosigned, ...]
-    """The witnesses whose cosignatures hold, in the order of the note's lines."""
+    """The cosignatures that hold, in the order of the note's lines. A witness may have given more than one time."""
     has_quorum: bool
     strangers: tuple[Signature, ...]
     """Signatures of keys that the policy does not name; nothing is known of them."""
@@ -143,7 +143,7 @@ class Policy(msgspec.Struct, frozen=True):
         witnesses = {witness.key: witness for witness in self.witnesses}
         signed = note.verified([*(log.key for log in self.logs), *witnesses])
         named = {(key.name, key.key_id) for key, _ in signed}
-        cosigned = _cosigned(signed, witnesses)
+        cosigned = _cosigned(note, witnesses.values())
         return Judgement(
             checkpoint=checkpoint,
             log=next((logs[key] for key, _ in signed if key in logs), None),
@@ -175,11 +175,12 @@ class Policy(msgspec.Struct, frozen=True):
         return judgement
 
 
-def _cosigned(
-    signed: Sequence[tuple[VerifierKey, Signature]], witnesses: Mapping[VerifierKey, Witness]
-) -> tuple[Cosigned, ...]:
-    times = [(key, Cosignature.decode(line.signature).time_s) for key, line in signed if key in witnesses]
-    return tuple(Cosigned(witnesses[key], time_s) for key, time_s in times if time_s)
+def _cosigned(note: Note, witnesses: Iterable[Witness]) -> tuple[Cosigned, ...]:
+    """Every cosignature of a note whose lines have been verified."""
+    known = {(one.key.name, one.key.key_id): one for one in witnesses}
+    lines = [line for line in note.signatures if (line.name, line.key_id) in known]
+    found = [Cosigned(known[one.name, one.key_id], Cosignature.decode(one.signature).time_s) for one in lines]
+    return tuple(dict.fromkeys(one for one in found if one.time_s))
 
 
 class _Reader:

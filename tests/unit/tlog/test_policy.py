@@ -89,6 +89,18 @@ def test_too_few_witnesses_are_no_quorum() -> None:
         policy("quorum X2").accept(note)
 
 
+def test_every_time_that_a_witness_gave_counts() -> None:
+    """Of a witness with two cosignatures both times bind, whichever stands first; one without a time hides none."""
+    for times, told in (((9, 3), [9, 3]), ((3, 9, 3), [3, 9]), ((0, 5), [5]), ((5, 0), [5])):
+        note = signed(CHECKPOINT, LOG)
+        note = Note(note.text, (*note.signatures, *(sign_note(note.text, WITNESSES["X1"], time) for time in times)))
+        judgement = policy("quorum X1").accept(note)
+        assert [one.time_s for one in judgement.cosigned] == told
+        assert {one.witness.name for one in judgement.cosigned} == {"X1"}
+    with pytest.raises(CheckFailed, match="too few"):
+        policy("group two 2 X1 X2", "quorum two").accept(note)
+
+
 def test_a_checkpoint_of_no_log_of_the_policy_is_refused() -> None:
     """Another log's checkpoint, and one that a log signs for another origin, are not believed."""
     for note in (
