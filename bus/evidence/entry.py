@@ -14,11 +14,12 @@ import msgspec
 
 from bus.errors import Malformed
 from bus.events import codec, registry
-from bus.events.names import is_agreement, out_topic
+from bus.events.names import out_topic
 from bus.events.registry import SchemaInfo
 from bus.events.types import Decision, Header
+from bus.evidence.audience import check_audience
 from bus.evidence.exhibit import Exhibit
-from bus.evidence.report import Check
+from bus.evidence.report import Check, listed
 from bus.tlog.ed25519 import verify
 from bus.tlog.leaf import Leaf, Outcome
 from bus.tlog.tree import leaf_hash, root_from_inclusion
@@ -147,20 +148,13 @@ def _content_fits(entry: Entry, _schema: bytes | None, _origin: str) -> Iterator
 
 
 def _decision_fits(entry: Entry, _schema: bytes | None, _origin: str) -> Iterator[Check]:
-    exhibit, header = entry.exhibit, entry.header
+    exhibit = entry.exhibit
     if sha256(exhibit.decision).digest() == entry.leaf.decision_d:
         entry.decision = _or_none(codec.decode_decision, exhibit.decision)
     wrong = "The decision on who may hear the event is not the one recorded."
     yield _check("decision", entry.decision is not None, _told(entry.decision), wrong)
-    if entry.decision is None or header is None or entry.info is None or entry.info.directory:
-        return
-    decided, addressed = {one.org for one in entry.decision.recipients}, set(header.audience)
-    if any(is_agreement(member) for member in addressed):
-        text = "The issuer addressed an agreement; who its members were is not shown."
-        yield Check("audience", "not shown", text)
-        return
-    right = "Those are whom the issuer addressed, all of them and no others."
-    yield _check("audience", decided == addressed, right, "Those are not whom the issuer addressed.")
+    if entry.decision is not None and entry.header is not None and entry.info is not None:
+        yield check_audience(entry.info, entry.header, entry.decision, lambda _: None)
 
 
 def _told(decision: Decision | None) -> str:
@@ -168,8 +162,8 @@ def _told(decision: Decision | None) -> str:
         return "The decision recorded is that it goes to the directory, which all read."
     allowed = [one.org for one in decision.recipients if one.allow]
     withheld = [f"{one.org} ({one.reason})" for one in decision.recipients if not one.allow]
-    text = f"The decision recorded allows {_listed(allowed) or 'nobody'} to hear it"
-    return f"{text}, and withholds it from {_listed(withheld)}." if withheld else f"{text}."
+    text = f"The decision recorded allows {listed(allowed) or 'nobody'} to hear it"
+    return f"{text}, and withholds it from {listed(withheld)}." if withheld else f"{text}."
 
 
 def _signature_fits(entry: Entry, _schema: bytes | None, origin: str) -> Iterator[Check]:
@@ -210,7 +204,3 @@ def _or_none(read: Any, *args: Any) -> Any:
         return read(*args)
     except Malformed:
         return None
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

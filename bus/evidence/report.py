@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -85,3 +86,8 @@ class Report(msgspec.Struct, frozen=True):
             "checks": [msgspec.to_builtins(check) for check in self.checks],
             "event": None if self.facts is None else msgspec.to_builtins(self.facts),
         }
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a row, as a sentence has them."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

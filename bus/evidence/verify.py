@@ -11,8 +11,8 @@ from typing import Final
 from bus.errors import CheckFailed, Malformed
 from bus.events.clock import format_us
 from bus.events.ids import dashed
-from bus.events.names import is_agreement
 from bus.evidence import words
+from bus.evidence.audience import check_audience
 from bus.evidence.entry import Entry, examine
 from bus.evidence.exhibit import Evidence
 from bus.evidence.report import Check, Facts, Recipient, Report
@@ -23,6 +23,7 @@ from bus.trust.directory import HUB, Directory
 
 TOLERANCE_US: Final = 60_000_000
 """How far an entry's time may be on the wrong side of a witness's."""
+YEAR_10000_US: Final = 253_402_300_800_000_000
 RESTS_ON: Final = frozenset((
     "LogOpened", "OrganisationAdmitted", "OrganisationSuspended", "KeyRegistered", "KeyRevoked", "AgreementConcluded",
     "AgreementEnded",
@@ -183,24 +184,17 @@ class _Case:
 
     def _agreements(self, entry: Entry) -> None:
         """Where an agreement was addressed, its members stand in the directory, if that is shown."""
-        header, decision, index = entry.header, entry.decision, entry.exhibit.index
+        header, decision = entry.header, entry.decision
         place = next((n for n, check in enumerate(self.checks) if check.name == "audience"), None)
-        if header is None or decision is None or place is None or not any(map(is_agreement, header.audience)):
+        if entry.info is None or header is None or decision is None or place is None:
             return
-        known = self._directory_at(index)
-        circles = [known.agreement(one, entry.leaf.time_us) for one in header.audience if is_agreement(one)]
-        if not all(circles):
-            return
-        meant = {one for one in header.audience if not is_agreement(one)}
-        meant.update(*(circle.members for circle in circles if circle is not None))
-        holds = {one.org for one in decision.recipients} == meant - {header.issuer}
-        self._say(
-            "audience",
-            holds,
-            "Those are whom the issuer addressed: the members of the agreement as of then.",
-            "Those are not whom the issuer addressed: the agreement had other members.",
-        )
-        self.checks[place] = self.checks.pop()
+        known = self._directory_at(entry.exhibit.index)
+
+        def members(agreement: str) -> tuple[str, ...] | None:
+            found = known.agreement(agreement, entry.leaf.time_us)
+            return None if found is None else found.members
+
+        self.checks[place] = check_audience(entry.info, header, decision, members)
 
     def _revocation(self, key_id: bytes, entry: Entry) -> None:
         found = self.revocations.get(key_id)
@@ -243,7 +237,10 @@ class _Case:
         at_us = entry.leaf.time_us
         before = [one.time_s * 1_000_000 for one in judgement.cosigned] if judgement is not None else []
         after = [one.time_s * 1_000_000 for one in self.after.cosigned] if self.after is not None else []
-        recorded = format_us(at_us) if 0 <= at_us < 253_402_300_800_000_000 else "at no time"
+        if not 0 <= at_us < YEAR_10000_US:
+            self._say("time", False, "", "The ledger's time for the entry is no date.")
+            return
+        recorded = format_us(at_us)
         if not before and not after:
             text = f"The ledger says {recorded}; no witness's time bounds it."
             self.checks.append(Check("time", "not shown", text))
@@ -274,7 +271,7 @@ class _Case:
             issuer_name=issuer.name if issuer is not None else None,
             nation=(issuer.nation or None) if issuer is not None else None,
             issued_at=format_us(header.issued_at),
-            recorded_at=format_us(max(0, entry.leaf.time_us)),
+            recorded_at=format_us(min(max(0, entry.leaf.time_us), YEAR_10000_US - 1)),
             thread=header.thread.hex(),
             about=None if header.about is None else dashed(header.about),
             recipients=tuple(self._recipient(one.org, one.allow, one.reason) for one in decision.recipients),

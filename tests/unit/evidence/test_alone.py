@@ -24,7 +24,7 @@ from tests.unit.evidence.test_verify import FORGERIES
 from tools import verify_evidence as alone
 
 SCRIPT = Path(alone.__file__)
-ITS_POLICY = alone.Policy(POLICY_TEXT)
+ITS_POLICY = alone.Policy(POLICY_TEXT.encode())
 
 
 def holds(data: bytes) -> bool:
@@ -229,7 +229,7 @@ def test_both_refuse_a_policy_that_counts_wrong(text: str) -> None:
     with pytest.raises(Malformed):
         Policy.parse(text.encode())
     with pytest.raises((LookupError, ValueError)):
-        alone.Policy(text)
+        alone.Policy(text.encode())
 
 
 def test_a_policy_that_cannot_be_read_is_said_in_a_sentence(story: Story, tmp_path: Path) -> None:

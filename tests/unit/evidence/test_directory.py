@@ -9,6 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from bus.events.clock import format_us
+from bus.events.codec import decode_decision
+from bus.events.ids import parse_uuid
 from bus.evidence.exhibit import Evidence
 from bus.evidence.verify import verify
 from bus.trust.directory import key_recovery_message
@@ -188,6 +190,27 @@ def test_an_agreement_whose_members_are_not_admitted_is_false(ledger: Ledger) ->
     less = without(evidence, admission)
     assert not both(less)
     assert outcome(verify(less.encode(), POLICY), f"directory/{concluded}") == "false"
+
+
+def recall(ledger: Ledger) -> int:
+    """A hit told to two, and its recall, which names one of them and reaches both; the recall's index."""
+    hit = ledger.world.forge.event("pixelpost", ("lighthouse", "polder-police"))
+    ledger.say_this("pixelpost", hit)
+    known = ledger.world.accepted[parse_uuid(hit["header"]["event_id"])]
+    about = {"about": hit["header"]["event_id"], "thread": known.thread.hex(), "lane": known.lane}
+    return ledger.say_this("pixelpost", ledger.world.forge.event("pixelpost", ("lighthouse",), "Recall", **about))
+
+
+def test_a_recall_that_reached_others_than_it_named_holds(ledger: Ledger) -> None:
+    """The hub told everyone who had got what is recalled; that they had got it is in another entry, so not shown."""
+    index = recall(ledger)
+    ledger.publish()
+    evidence = ledger.prove(index)
+    assert [one.org for one in decode_decision(evidence.event.decision).recipients] == ["lighthouse", "polder-police"]
+    assert both(evidence)
+    report = verify(evidence.encode(), POLICY)
+    assert outcome(report, "audience") == "not shown"
+    assert "polder-police" in text(report, "audience")
 
 
 def recovered(by: Callable[[KeyRing], KeyRing]) -> Callable[[Ledger], int]:
