@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from itertools import chain, count
 from pathlib import Path
 from stat import S_ISREG
 
@@ -35,3 +36,14 @@ def read_regular(path: Path | str, limit: int) -> bytes | None:
     finally:
         os.close(handle)
     return found
+
+
+def lies(path: Path) -> bool:
+    """Whether anything has this name, a link that leads nowhere too."""
+    return os.path.lexists(path)
+
+
+def unused(path: Path) -> Path:
+    """A name that nothing has yet: what was kept by the last repair stays."""
+    names = chain((path,), (path.with_name(f"{path.name}~{number}") for number in count(1)))
+    return next(name for name in names if not lies(name))

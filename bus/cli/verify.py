@@ -65,7 +65,7 @@ def verify(
     if source and not mirror:
         raise UsageError("--from is for --mirror", hint="Give --mirror DIR too.")
     believed = Policy.load(policy_file(policy))
-    older = None if since is None else since.read_bytes()
+    older = None if since is None else _note(since)
     begun, count = time.monotonic(), jobs or cores()
     if mirror is not None:
         report = _mirror(mirror, source, believed, older, count)
@@ -75,6 +75,14 @@ def verify(
     report.seconds = time.monotonic() - begun
     _print(report, output)
     return None if report.holds else FALSE
+
+
+def _note(file: Path) -> bytes:
+    """The bytes of a checkpoint, and not many more than one can have."""
+    from bus.tlog.note import MAX_NOTE
+
+    with file.open("rb") as source:
+        return source.read(MAX_NOTE + 1)
 
 
 def _published(folder: Path, policy: Policy, since: bytes | None, jobs: int, dsn: str | None) -> Report:
@@ -106,17 +114,18 @@ def _ledger(dsn: str, tree: Tree, files: Path, policy: Policy, report: Report) -
 def _mirror(folder: Path, source: str | None, policy: Policy, since: bytes | None, jobs: int) -> Report:
     from bus.cli.runtime import run
     from bus.verify.fault import Wrong
-    from bus.verify.mirror import fetch, source_of, verify_mirror
+    from bus.verify.mirror import alone, fetch, source_of, verify_mirror
     from bus.verify.report import Report
 
-    report = Report()
-    try:
-        with _progress("files") as progress:
-            claim = run(fetch(source or source_of(policy), folder, policy, progress=progress))
-        with _progress("entries") as progress:
-            verify_mirror(folder, claim, policy, report, since=since, jobs=jobs, progress=progress)
-    except Wrong as wrong:
-        report.failed(wrong.fault)
+    report, where = Report(), source or source_of(policy)
+    with alone(folder):
+        try:
+            with _progress("files") as progress:
+                claim = run(fetch(where, folder, policy, progress=progress))
+            with _progress("entries") as progress:
+                verify_mirror(folder, claim, policy, report, since=since, jobs=jobs, progress=progress)
+        except Wrong as wrong:
+            report.failed(wrong.fault)
     return report
 
 

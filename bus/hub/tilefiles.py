@@ -108,8 +108,8 @@ def write_durable(path: Path, data: bytes, *, named: bool = True) -> None:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Generator[None]:
-    """Keep every other publisher out of a folder; the kernel lets go of it when the process ends, however it ends.
+def alone_in(folder: Path, who: str = "publisher") -> Generator[None]:
+    """Keep every other ``who`` out of a folder; the kernel lets go of it when the process ends, however it ends.
 
     Raises:
         Unavailable: another one is at work there.
@@ -119,7 +119,7 @@ def alone_in(folder: Path) -> Generator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Unavailable(f"another publisher works in {folder}") from None
+            raise Unavailable(f"another {who} works in {folder}") from None
         yield
     finally:
         os.close(handle)

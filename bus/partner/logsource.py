@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from bus.errors import Malformed, Unavailable
+from bus.files import read_regular
 
 Fetch = Callable[[str, int], Awaitable[bytes | None]]
 """Gives the bytes of a path below the log, at most so many; None if there are none.
@@ -87,12 +88,9 @@ async def _bounded(content: Any, limit: int) -> bytes:
 
 def _read_file(path: Path, limit: int) -> bytes | None:
     try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        data = read_regular(path, limit)
     except OSError as error:
         raise Unavailable(f"the log cannot be read: {error.strerror}") from error
-    if len(data) > limit:
+    if data is not None and len(data) > limit:
         raise Malformed("malformed", "file of a log")
     return data

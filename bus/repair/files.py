@@ -6,15 +6,13 @@ are then compared with what lies there, byte for byte. What was wrong is kept as
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
-from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
 from bus.errors import LedgerError
-from bus.files import read_regular
+from bus.files import lies, read_regular, unused
 from bus.hub.tilefiles import RightEdge, sync_folder, write_files
 from bus.ledger.store import Store
 from bus.tlog.bundle import new_bundles
@@ -72,7 +70,7 @@ def put_aside(folder: Path, name: str, aside: Path) -> None:
     found = place if stray is None else stray
     if not lies(found):
         return
-    kept = _unused(aside / found.relative_to(folder))
+    kept = unused(aside / found.relative_to(folder))
     kept.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(found, kept)
     sync_folder(kept.parent)
@@ -84,19 +82,8 @@ def keep_aside(path: Path, aside: Path) -> None:
         put_aside(path.parent, path.name, aside)
         return
     aside.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(path, _unused(aside / path.name))
+    shutil.copy2(path, unused(aside / path.name))
     sync_folder(aside)
-
-
-def _unused(path: Path) -> Path:
-    """A name that nothing has yet: what was kept by the last repair stays."""
-    names = chain((path,), (path.with_name(f"{path.name}~{number}") for number in count(1)))
-    return next(name for name in names if not lies(name))
-
-
-def lies(path: Path) -> bool:
-    """Whether anything has this name, a link that leads nowhere too."""
-    return os.path.lexists(path)
 
 
 def read_file(path: Path, limit: int = MAX_NOTE) -> bytes | None:

@@ -13,13 +13,14 @@ from typing import Any
 from msgspec import Struct
 
 from bus.errors import CheckFailed, Malformed, NotAllowed, StartRefused, Unavailable, UsageError
+from bus.files import lies
 from bus.hub.config import HubConfig, PublisherConfig
 from bus.hub.logkey import SERVED, kept_files, last_signed
 from bus.hub.tilefiles import alone_in
 from bus.hub.witnessed import Held, any_note, ask_witnesses
 from bus.ledger.sql import QUERIES
 from bus.ledger.store import Head, Store, connect
-from bus.repair.files import lies, read_file
+from bus.repair.files import read_file
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.note import Note
 from bus.tlog.policy import Policy

@@ -6,6 +6,7 @@ and none from s on is earlier than t - 60 s.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ from typing import Final
 import msgspec
 
 from bus.errors import CheckFailed, Malformed, Unavailable
-from bus.tlog.note import Note
+from bus.files import read_regular
+from bus.tlog.note import MAX_NOTE, Note
 from bus.tlog.policy import Cosigned, Policy
 from bus.verify.fault import Fault
 
@@ -83,7 +85,7 @@ def kept(folder: Path, policy: Policy, above: int, upto: int) -> list[Claim]:
     for size in sizes(folder):
         if above < size <= upto:
             claim = read_claim(
-                (folder / str(size)).read_bytes(),
+                read_note(folder / str(size)),
                 policy,
                 f"the kept checkpoint of {size} entries",
                 f"checkpoints/{size}",
@@ -93,6 +95,16 @@ def kept(folder: Path, policy: Policy, above: int, upto: int) -> list[Claim]:
                 raise Fault("checkpoint-changed", sentence, size, f"checkpoints/{size}").raised()
             found.append(claim)
     return found
+
+
+def read_note(path: Path) -> bytes:
+    """A note's bytes; what is no file holds none."""
+    try:
+        return read_regular(path, MAX_NOTE) or b""
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return b""
 
 
 def sizes(folder: Path) -> list[int]:

@@ -48,12 +48,18 @@ def tasks(folder: Folder, first: int, size: int, root: bytes, wanted: Sequence[i
         yield Task(folder, at, count, size, root, tuple(mine))
 
 
-def walk(work: Sequence[Task], jobs: int) -> Iterator[Part]:
-    """The parts of tasks, in order; whoever stops reading stops the work."""
-    if jobs < 2 or sum(task.count for task in work) < _ALONE:
+def walk(work: Iterator[Task], jobs: int, tiles: int) -> Iterator[Part]:
+    """The parts of tasks, in order; whoever stops reading stops the work.
+
+    Args:
+        work: the tasks. They are made as they are needed: a checkpoint may claim more than fits into memory.
+        jobs: how many processes.
+        tiles: how many tiles the tasks have together.
+    """
+    if jobs < 2 or tiles < _ALONE:
         yield from map(scan, work)
         return
-    pool = ProcessPoolExecutor(min(jobs, len(work)), mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
     try:
         waiting: deque[Future[Part]] = deque()
         for task in work:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from bus.errors import Malformed
-from bus.tlog.bundle import Bundle, encode_bundle
+from bus.files import read_regular
+from bus.tlog.bundle import MAX_ENTRY, Bundle, encode_bundle
+from bus.tlog.note import MAX_NOTE
 from bus.tlog.tile import WIDTH, Tile
 from bus.tlog.tree import HASH_SIZE
 from bus.verify.fault import Fault
+
+_TILE: Final = WIDTH * HASH_SIZE
+_BUNDLE: Final = WIDTH * (2 + MAX_ENTRY)
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -24,13 +31,19 @@ class Folder(msgspec.Struct, frozen=True):
         """The folder of a path."""
         return cls(str(path))
 
-    def read(self, path: str) -> bytes | None:
-        """A file's bytes; None if it is not there."""
+    def read(self, path: str, limit: int = MAX_NOTE) -> bytes | None:
+        """A file's bytes, not many more than ``limit`` of them; None if it is not there.
+
+        Raises:
+            Wrong: it is no file, but a folder, a pipe or a device.
+            OSError: it cannot be read.
+        """
         try:
-            with open(f"{self.root}/{path}", "rb") as file:  # noqa: PTH123 - twice for each 256 entries
-                return file.read()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            return read_regular(f"{self.root}/{path}", limit)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            raise Fault("file-malformed", f"{path} is not a file.", place=path).raised() from None
 
     def tile(self, tile: Tile) -> bytes:
         """A tile's bytes; a narrow one that has gone is cut from the whole one.
@@ -38,9 +51,9 @@ class Folder(msgspec.Struct, frozen=True):
         Raises:
             Wrong: it is missing.
         """
-        data = self.read(tile.path)
+        data = self.read(tile.path, _TILE)
         if data is None and tile.width < WIDTH:
-            whole = self.read(Tile(tile.level, tile.index).path)
+            whole = self.read(Tile(tile.level, tile.index).path, _TILE)
             data = None if whole is None else whole[: tile.width * HASH_SIZE]
         if data is None:
             first = (tile.index * WIDTH) << (8 * tile.level)
@@ -53,9 +66,9 @@ class Folder(msgspec.Struct, frozen=True):
         Raises:
             Wrong: it is missing.
         """
-        data = self.read(bundle.path)
+        data = self.read(bundle.path, _BUNDLE)
         if data is None and bundle.width < WIDTH:
-            data = _cut(self.read(Bundle(bundle.index).path), bundle)
+            data = _cut(self.read(Bundle(bundle.index).path, _BUNDLE), bundle)
         if data is None:
             first = bundle.index * WIDTH
             raise Fault("file-missing", f"{bundle.path} is missing.", first, bundle.path).raised()

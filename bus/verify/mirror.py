@@ -15,17 +15,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from bus.errors import BusError, Malformed, Unavailable
-from bus.tlog.bundle import Bundle, new_bundles
+from bus.errors import BusError, Malformed, Unavailable, UsageError
+from bus.files import lies, unused
+from bus.hub.tilefiles import alone_in, write_durable, write_files
+from bus.tlog.bundle import MAX_ENTRY, Bundle, new_bundles
+from bus.tlog.checkpoint import Checkpoint
+from bus.tlog.note import MAX_NOTE, Note
 from bus.tlog.policy import Policy
-from bus.tlog.tile import WIDTH, Tile, tiles_of
+from bus.tlog.tile import HEIGHT, MAX_LEVEL, WIDTH, Tile, tiles_of
 from bus.tlog.tiletree import TileTree
 from bus.tlog.tree import HASH_SIZE
-from bus.verify.claims import Claim, forked, kept, newest, sizes
+from bus.verify.claims import Claim, forked, kept, newest, read_note, sizes
 from bus.verify.fault import Fault, Wrong
 from bus.verify.folder import Folder
 from bus.verify.published import verify_files
@@ -52,14 +58,27 @@ async def fetch(where: str, folder: Path, policy: Policy, *, progress: Progress 
         Unavailable: the log cannot be reached.
     """
     async with open_source(where) as source:
-        claim = newest(await source.get("checkpoint"), policy, f"{where.rstrip('/')}/checkpoint")
-        _not_rolled_back(folder, claim)
-        wanted = [one for one in _files(claim.size) if not _is_there(folder, one)]
-        progress(0, len(wanted))
-        for at in range(0, len(wanted), _BATCH):
-            await _fetch_some(source, folder, wanted[at : at + _BATCH])
-            progress(min(at + _BATCH, len(wanted)), len(wanted))
+        claim = newest(await source.get("checkpoint", MAX_NOTE), policy, f"{where.rstrip('/')}/checkpoint")
+        _continues(folder, claim, policy)
+        files, seen, total = _files(claim.size), 0, _count(claim.size)
+        while some := list(islice(files, _BATCH)):  # a checkpoint may claim any size: what it says is not all listed
+            await _fetch_some(source, folder, [one for one in some if not _is_there(folder, one)])
+            seen += len(some)
+            progress(seen, total)
     return claim
+
+
+@contextmanager
+def alone(folder: Path) -> Generator[None]:
+    """Make a mirror's folder, and keep every other run out of it.
+
+    Raises:
+        Unavailable: another run works there.
+        OSError: the folder cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder, "run"):
+        yield
 
 
 def verify_mirror(
@@ -77,26 +96,36 @@ def verify_mirror(
         fault = _fork(folder, claim, policy, wrong.fault) or wrong.fault
         _set_aside(folder, claim, fault)
         raise fault.raised() from None
-    keep(folder / "checkpoints" / str(claim.size), claim.data)
-    keep(folder / "checkpoint", claim.data)
+    write_files(folder, {f"checkpoints/{claim.size}": claim.data, "checkpoint": claim.data})
     _prune(folder, claim.size)
 
 
 def keep(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file so that it is there whole or not at all, also after the power has failed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_bytes(data)
-    draft.replace(path)
+    write_durable(path, data, named=False)
 
 
-def _not_rolled_back(folder: Path, claim: Claim) -> None:
-    known = max(sizes(folder / "checkpoints"), default=0)
-    if claim.size >= known:
+def _continues(folder: Path, claim: Claim, policy: Policy) -> None:
+    """The newest checkpoint that the mirror holds must be of this log, and not larger.
+
+    Raises:
+        UsageError: it is another log's mirror.
+        Wrong: the log was rolled back, or what the mirror holds is not to be believed.
+    """
+    size = max(sizes(folder / "checkpoints"), default=None)
+    if size is None:
+        return
+    origin = _origin_of(read_note(folder / "checkpoints" / str(size)))
+    if origin not in {None, claim.origin}:
+        hint = "Give each log a folder of its own."
+        raise UsageError(f"{folder} is a mirror of {origin}, not of {claim.origin}", hint=hint)
+    (known,) = kept(folder / "checkpoints", policy, size - 1, size)
+    if claim.size >= known.size:
         return
     _reject(folder, claim)
     sentence = (
-        f"The log was rolled back: this mirror holds its signed checkpoint of {known} entries, and now the log "
+        f"The log was rolled back: this mirror holds its signed checkpoint of {known.size} entries, and now the log "
         f"shows one of {claim.size}."
     )
     raise Fault("rolled-back", sentence, claim.size, "checkpoint").raised()
@@ -105,6 +134,21 @@ def _not_rolled_back(folder: Path, claim: Claim) -> None:
 def _files(size: int) -> Iterator[Wanted]:
     yield from tiles_of(size)
     yield from new_bundles(0, size)
+
+
+def _origin_of(note: bytes) -> str | None:
+    """The log that a note says it is of, whoever signed it; None if it is no checkpoint."""
+    try:
+        return Checkpoint.decode(Note.decode(note).text).origin
+    except Malformed:
+        return None
+
+
+def _count(size: int) -> int:
+    """How many files :func:`_files` gives."""
+    rows = [(size >> (HEIGHT * level)) for level in range(MAX_LEVEL + 1)]
+    tiles = [(row + WIDTH - 1) // WIDTH for row in rows]
+    return sum(tiles) + tiles[0]
 
 
 def _is_there(folder: Path, one: Wanted) -> bool:
@@ -119,7 +163,7 @@ def _whole(one: Wanted) -> Wanted:
 
 async def _fetch_some(source: Source, folder: Path, wanted: list[Wanted]) -> None:
     """Fetch side by side. After a failure no more are begun, and what is under way is kept."""
-    gate, failed = asyncio.Semaphore(_AT_ONCE), list[BusError]()
+    gate, failed = asyncio.Semaphore(_AT_ONCE), list[BusError | OSError]()
 
     async def one_of(one: Wanted) -> None:
         async with gate:
@@ -127,7 +171,7 @@ async def _fetch_some(source: Source, folder: Path, wanted: list[Wanted]) -> Non
                 return
             try:
                 await _fetch_one(source, folder, one)
-            except BusError as error:
+            except (BusError, OSError) as error:
                 failed.append(error)
 
     async with asyncio.TaskGroup() as group:
@@ -139,17 +183,27 @@ async def _fetch_some(source: Source, folder: Path, wanted: list[Wanted]) -> Non
 
 async def _fetch_one(source: Source, folder: Path, one: Wanted) -> None:
     """Fetch a file; where a narrow one has just been replaced by the whole one, that."""
-    data = await source.get(one.path)
+    data = await source.get(one.path, _largest(one))
     if data is None and one.width < WIDTH:
         one = _whole(one)
-        data = await source.get(one.path)
+        data = await source.get(one.path, _largest(one))
     first = one.index * WIDTH << (8 * one.level if isinstance(one, Tile) else 0)
     if data is None:
         raise Fault("file-missing", f"The log does not serve {one.path}.", first, one.path).raised()
     if not _fits(one, data):
         sentence = f"What the log serves as {one.path} does not hold {one.width} of what it should."
         raise Fault("file-malformed", sentence, first, one.path).raised()
-    await asyncio.to_thread(keep, folder / one.path, data)
+    writing = asyncio.ensure_future(asyncio.to_thread(keep, folder / one.path, data))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await writing  # a thread cannot be stopped: whoever comes next would meet it
+        raise
+
+
+def _largest(one: Wanted) -> int:
+    """No file of this kind is larger."""
+    return one.width * (HASH_SIZE if isinstance(one, Tile) else 2 + MAX_ENTRY)
 
 
 def _fits(one: Wanted, data: bytes) -> bool:
@@ -190,8 +244,8 @@ def _set_aside(folder: Path, claim: Claim, fault: Fault) -> None:
         _reject(folder, claim)
         return
     place = None if fault.place is None else folder / fault.place
-    if place is not None and fault.place is not None and fault.place.startswith("tile/") and place.is_file():
-        place.replace(place.with_name(f"{place.name}.wrong"))
+    if place is not None and fault.place is not None and fault.place.startswith("tile/") and lies(place):
+        place.rename(unused(place.with_name(f"{place.name}.wrong")))
 
 
 def _reject(folder: Path, claim: Claim) -> None:

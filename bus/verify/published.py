@@ -161,8 +161,8 @@ class _Verifier:
     def _walk(self, wanted: Sequence[int]) -> None:
         report, done, last_us = self.report, 0, None
         total = self.claim.size - self.tree.first * WIDTH
-        work = list(tasks(self.folder, self.tree.first, self.claim.size, self.claim.root, wanted))
-        for part in walk(work, self.jobs):
+        work = tasks(self.folder, self.tree.first, self.claim.size, self.claim.root, wanted)
+        for part in walk(work, self.jobs, (total + WIDTH - 1) // WIDTH):
             _follows(part, last_us)
             self._take(part)
             last_us = part.last_us if part.last_us is not None else last_us

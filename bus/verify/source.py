@@ -12,18 +12,19 @@ from typing import Final, Protocol
 import aiohttp
 
 from bus.errors import Unavailable, UsageError
+from bus.files import read_regular
 
-MAX_FILE: Final = 256 * (2 + 0xFFFF)
-"""No tile, bundle or checkpoint is larger."""
 ATTEMPTS: Final = 4
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
+_REDIRECTS: Final = 3
+_AS_IT_IS: Final = {"Accept-Encoding": "identity"}
 
 
 class Source(Protocol):
     """Gives a file of the log by its path."""
 
-    async def get(self, path: str) -> bytes | None:
-        """The bytes; None if there is no such file.
+    async def get(self, path: str, limit: int) -> bytes | None:
+        """The bytes, at most ``limit`` + 1 of them, which shows that there are more. None if there is no such file.
 
         Raises:
             Unavailable: it could not be asked.
@@ -51,11 +52,12 @@ class _Directory:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def get(self, path: str) -> bytes | None:
+    async def get(self, path: str, limit: int) -> bytes | None:
+        file = self._folder / path
         try:
-            return await asyncio.to_thread((self._folder / path).read_bytes)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            return await asyncio.to_thread(read_regular, file, limit)
+        except OSError as error:
+            raise Unavailable(f"{file} cannot be read: {error.strerror}", hint="Give --from another one.") from error
 
 
 class _Url:
@@ -63,10 +65,10 @@ class _Url:
         self._url = url
         self._session = session
 
-    async def get(self, path: str) -> bytes | None:
+    async def get(self, path: str, limit: int) -> bytes | None:
         for attempt in range(ATTEMPTS):
             try:
-                return await self._get(path)
+                return await self._get(path, limit)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 if attempt == ATTEMPTS - 1:
                     raise Unavailable(
@@ -76,14 +78,13 @@ class _Url:
             await asyncio.sleep(0.1 * 4**attempt)
         return None
 
-    async def _get(self, path: str) -> bytes | None:
-        async with self._session.get(f"{self._url}/{path}") as response:
+    async def _get(self, path: str, limit: int) -> bytes | None:
+        url = f"{self._url}/{path}"
+        async with self._session.get(url, headers=_AS_IT_IS, max_redirects=_REDIRECTS) as response:
             if response.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
                 return None
             response.raise_for_status()
             data = bytearray()
-            async for chunk in response.content.iter_chunked(1 << 16):
+            while len(data) <= limit and (chunk := await response.content.read(limit + 1 - len(data))):
                 data += chunk
-                if len(data) > MAX_FILE:
-                    raise Unavailable(f"{self._url}/{path} is larger than any file of a log")
             return bytes(data)

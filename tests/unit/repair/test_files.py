@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bus.files import read_regular
+from bus.files import lies, read_regular
 from bus.hub.tilefiles import RightEdge, write_files
-from bus.repair.files import damaged, keep_aside, lies, read_file
+from bus.repair.files import damaged, keep_aside, read_file
 from tests.unit.verify.support import leaves
 
 SIZE = 300

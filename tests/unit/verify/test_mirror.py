@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +21,7 @@ from bus.tlog.bundle import new_bundles
 from bus.tlog.tile import tiles_of
 from bus.verify import source
 from bus.verify.fault import Fault, Wrong
-from bus.verify.mirror import fetch, verify_mirror
+from bus.verify.mirror import alone, fetch, verify_mirror
 from bus.verify.report import Report
 from bus.verify.subject import silent
 from tests.unit.verify.support import POLICY, POLICY_TEXT, Log, leaf, leaves, note
@@ -219,6 +221,162 @@ def test_the_command_mirrors_and_ends_with_3(tmp_path: Path) -> None:
     assert "FALSE (entry 0): tile/0/000 was changed" in done.stderr
     assert CliRunner().invoke(cli, [*common, "--from", str(log.files)]).exit_code == 2
     assert CliRunner().invoke(cli, [*common, "--mirror", str(tmp_path / "mirror")]).exit_code == 5
+
+
+async def hostile(log: Log, answer) -> AsyncIterator[str]:
+    """A server that answers every request with what a coroutine makes of it, or with the log's own file."""
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        found = await answer(request)
+        return web.FileResponse(log.files / request.match_info["path"]) if found is None else found
+
+    app = web.Application()
+    app.router.add_get("/{path:.+}", serve)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    """A body without an end."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(bytes(1 << 16))
+
+
+async def bomb(request: web.Request) -> web.StreamResponse:
+    """Sixteen megabytes of zeros in a few kilobytes, to somebody who asked for it as it is."""
+    response = web.StreamResponse(headers={"Content-Encoding": "gzip"})
+    await response.prepare(request)
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    await response.write(packer.compress(bytes(1 << 24)))
+    await response.write(packer.flush())
+    return response
+
+
+async def round_about(request: web.Request) -> web.StreamResponse:
+    """Always somewhere else."""
+    raise web.HTTPFound(f"/{request.path}/x")
+
+
+async def short(request: web.Request) -> web.StreamResponse:
+    """Less than was promised, and then nothing."""
+    response = web.StreamResponse(headers={"Content-Length": "8192"})
+    await response.prepare(request)
+    await response.write(b"x")
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+@pytest.mark.parametrize(
+    ("trick", "where", "check"),
+    [
+        (endless, "tile/0/000", "file-malformed"),
+        (endless, "tile/entries/000", "file-malformed"),
+        (endless, "checkpoint", "checkpoint-malformed"),
+        (bomb, "tile/0/000", "file-malformed"),
+        (bomb, "checkpoint", "checkpoint-malformed"),
+        (round_about, "tile/0/001", None),
+        (short, "tile/0/001", None),
+    ],
+)
+async def test_a_hostile_server_gets_no_more_than_a_file_may_have(
+    served: Served, tmp_path: Path, trick, where: str, check: str | None
+) -> None:
+    """What never ends or unpacks to anything is cut and named; who only leads astray is away."""
+
+    async def answer(request: web.Request) -> web.StreamResponse | None:
+        return await trick(request) if request.path.startswith(f"/{where}") else None
+
+    async for url in hostile(served.log, answer):
+        if check is None:
+            with pytest.raises(Unavailable, match="cannot be fetched"):
+                await mirrored(url, tmp_path / "mirror")
+        else:
+            assert (await fails(url, tmp_path / "mirror")).check == check
+    assert (await mirrored(served.url, tmp_path / "mirror")).holds
+
+
+async def test_a_size_that_nothing_is_served_of_is_not_counted_out(served: Served, tmp_path: Path) -> None:
+    """A signed checkpoint may claim more entries than there are atoms: the first file that lacks ends it."""
+    (served.log.files / "checkpoint").write_bytes(note((1 << 63) - 1, b"r" * 32, time_s=1))
+    fault = await fails(served.url, tmp_path / "mirror")
+    assert (fault.check, fault.place) == ("file-missing", "tile/0/002")
+    with pytest.raises(Wrong, match=r"tile/0/002|tile/entries/002"):
+        served.log.verify()
+
+
+async def test_a_mirror_of_another_log_is_left_as_it_is(served: Served, tmp_path: Path) -> None:
+    """That is a mistake in the command, and no accusation; not a file of it is touched."""
+    mirror = tmp_path / "mirror"
+    await mirrored(served.url, mirror)
+    kept = mirror / "checkpoints" / "700"
+    kept.write_bytes(kept.read_bytes().replace(b"ledger.test", b"ledger.rest", 1))
+    before = files_of(mirror)
+    served.log.grow(leaves(800)[700:])
+    with pytest.raises(UsageError, match=r"is a mirror of ledger\.rest"):
+        await mirrored(served.url, mirror)
+    assert files_of(mirror) == before
+
+
+async def test_what_a_mirror_says_that_it_holds_must_be_signed(served: Served, tmp_path: Path) -> None:
+    """A name and some bytes accuse nobody of having rolled back."""
+    mirror = tmp_path / "mirror"
+    await mirrored(served.url, mirror)
+    (mirror / "checkpoints" / "99999").write_bytes(b"garbage")
+    fault = await fails(served.url, mirror)
+    assert (fault.check, fault.place) == ("checkpoint-malformed", "checkpoints/99999")
+    (mirror / "checkpoints" / "99999").unlink()
+    (mirror / "checkpoints" / "99999").mkdir()
+    assert (await fails(served.url, mirror)).check == "checkpoint-malformed"
+
+
+async def test_what_is_no_file_in_a_mirror_is_put_aside(served: Served, tmp_path: Path) -> None:
+    """A folder or a pipe in a tile's place is named and not waited for; the next run fetches the tile."""
+    mirror = tmp_path / "mirror"
+    await mirrored(served.url, mirror)
+    for make in (Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        (mirror / "tile/0/000").unlink()
+        make(mirror / "tile/0/000")
+        fault = await fails(served.url, mirror)
+        assert (fault.check, fault.place) == ("file-malformed", "tile/0/000")
+        assert (await mirrored(served.url, mirror)).holds
+
+
+async def test_a_folder_that_cannot_be_written_is_said_so(served: Served, tmp_path: Path) -> None:
+    """One error that names the file, not a bundle of them; and what came before it stays."""
+    mirror = tmp_path / "mirror"
+    (mirror / "tile").mkdir(parents=True)
+    (mirror / "tile" / "entries").write_bytes(b"")
+    with pytest.raises(OSError, match="entries"):
+        await mirrored(served.url, mirror)
+    (mirror / "tile" / "entries").unlink()
+    assert (await mirrored(served.url, mirror)).holds
+
+
+async def test_a_folder_with_something_else_in_it_is_no_source(served: Served, tmp_path: Path) -> None:
+    """A pipe where the checkpoint should be is not waited for."""
+    (served.log.files / "checkpoint").unlink()
+    os.mkfifo(served.log.files / "checkpoint")
+    with pytest.raises(Unavailable, match="cannot be read"):
+        await mirrored(str(served.log.files), tmp_path / "mirror")
+
+
+def test_one_run_works_in_a_mirror(tmp_path: Path) -> None:
+    """A second one at the same time is told, and can be tried again."""
+    log = Log(tmp_path / "published")
+    log.grow(leaves(3))
+    (tmp_path / "policy").write_text(POLICY_TEXT)
+    mirror = tmp_path / "mirror"
+    arguments = ["--policy", str(tmp_path / "policy"), "--mirror", str(mirror), "--from", str(log.files)]
+    with alone(mirror):
+        done = CliRunner().invoke(cli, ["audit", "verify", *arguments])
+        assert (done.exit_code, "another run works" in done.stderr) == (5, True)
+    assert CliRunner().invoke(cli, ["audit", "verify", *arguments]).exit_code == 0
 
 
 async def test_fetches_go_side_by_side_and_stop_together(served: Served, tmp_path: Path) -> None:

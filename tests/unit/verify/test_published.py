@@ -11,14 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bus.errors import Unavailable
+from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.leaf import Leaf
+from bus.tlog.note import Note, sign_note
+from bus.tlog.policy import Policy
 from bus.tlog.tree import leaf_hashes, root
 from bus.tlog.vkey import Kind, NoteKey
 from bus.verify import crew
 from bus.verify.fault import Fault, Wrong
 from bus.verify.leaves import above, entries_of, hashes_of, read_leaves
+from bus.verify.published import verify_files
 from bus.verify.report import Report, Span
-from tests.unit.verify.support import BEGIN_S, KEY, POLICY, Log, leaf, leaves, note
+from bus.verify.subject import Subject
+from tests.unit.verify.support import BEGIN_S, KEY, POLICY, POLICY_TEXT, Log, leaf, leaves, note
 
 
 def wrong(log: Log, **how: object) -> Fault:
@@ -255,3 +260,34 @@ def test_a_report_for_programs_has_the_fault(tmp_path: Path) -> None:
     assert told["checks"][-1]["holds"] is False
     assert Report().holds
     assert POLICY.quorum == "both"
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 511, 512, 699, 700])
+def test_an_older_checkpoint_of_another_history_is_a_fork(tmp_path: Path, size: int) -> None:
+    """Wherever it ends, at an edge of the tiles or between: what the auditor holds was signed, and is not continued."""
+    log = Log(tmp_path)
+    log.grow(leaves(700))
+    fault = wrong(log, since=note(size, b"r" * 32))
+    assert (fault.check, fault.index) == ("forked", size)
+
+
+def test_an_older_checkpoint_that_says_nothing_of_this_log_is_told(tmp_path: Path) -> None:
+    """Unsigned, of another log, changed, larger than the log, no checkpoint: each is false, in a sentence of its own."""
+    log = Log(tmp_path)
+    good = log.grow(leaves(300))
+    other = NoteKey("ledger.else.example/safeguard", Kind.ED25519, bytes([9]) * 32)
+    text = Checkpoint(other.verifier.name, 300, b"r" * 32).encode()
+    foreign = Note(text, (sign_note(text, other),)).encode()
+    for since, check, sentence in (
+        (foreign, "checkpoint-unsigned", "The older checkpoint is signed by no log of the policy."),
+        (good.replace(b"\n300\n", b"\n299\n"), "checkpoint-unsigned", "The older checkpoint is not to be believed"),
+        (note(301, b"r" * 32), "rolled-back", "The log was rolled back: a checkpoint of 301 entries was signed"),
+        (b"", "checkpoint-malformed", "The older checkpoint is not a checkpoint."),
+        (good + b"x" * (1 << 20), "checkpoint-malformed", "The older checkpoint is not a checkpoint."),
+    ):
+        fault = wrong(log, since=since)
+        assert (fault.check, fault.sentence.startswith(sentence)) == (check, True), fault
+    both = Policy.parse(POLICY_TEXT.replace("\nwitness", f"\nlog {other.verifier.encode()}\nwitness", 1).encode())
+    with pytest.raises(Wrong) as caught:
+        verify_files(Subject(log.files, log.kept, both, foreign), Report())
+    assert caught.value.fault.check == "checkpoint-foreign"
