@@ -6,6 +6,8 @@ PY := .venv/bin/python
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/.venv/.cache/pyright
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export npm_config_cache := $(CURDIR)/.venv/.cache/npm
+# Two processes, each with a sandbox of its own: most of a test of the real thing is waiting.
+TWO := -n 2 --dist loadgroup
 # Nothing is left in the system's temporary folder.
 export TMPDIR := $(CURDIR)/build/tmp
 
@@ -25,10 +27,10 @@ exchange: setup ## Add threatexchange to .venv, where a C++ compiler is found (t
 	@tools/exchange.sh
 
 test: exchange ## All tests but the slow ones
-	@$(PY) -m pytest -q -m "not deep"
+	@$(PY) -m pytest -q -m "not deep" $(TWO)
 
 test-deep: exchange ## All tests
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q $(TWO)
 
 lint: setup ## Style, types, direction of imports, drift of what is generated
 	@.venv/bin/ruff check --quiet .
