@@ -16,6 +16,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from bus.errors import UsageError
+from bus.events import registry
 from bus.events.ids import uuid7_time_us
 from bus.events.lifecycle import LIFECYCLES, START, Denied, check
 from bus.events.registry import SchemaInfo
@@ -288,7 +289,7 @@ def _wraps(case: _Case) -> str | None:
     claim = case.claim
     sealed = claim.sealed
     if sealed is None:
-        return None
+        return "sealed-missing" if _must_seal(claim) else None
     if claim.header.audience[0][0] == "@":
         return "agreement-sealed"
     if sealed.suite != DIRECT_SUITE or sealed.audience_key_id is not None:
@@ -304,6 +305,20 @@ def _wraps(case: _Case) -> str | None:
             return "wraps-mismatch"
         wanted.discard(key.org)
     return None
+
+
+def _must_seal(claim: Claim) -> bool:
+    """Whether the step calls for sealed content, as a notice does for what to take down; the hub cannot look inside."""
+    liftings = _sealed_at(claim.info.id, claim.header.step)
+    return any(all(getattr(claim.body, name) != value for name, value in lifting) for lifting in liftings)
+
+
+@lru_cache(maxsize=1024)
+def _sealed_at(schema_id: int, step: str) -> tuple[tuple[tuple[str, Any], ...], ...]:
+    """For each sealed field that a step calls for: the body's fields and values that lift this."""
+    info = registry.by_id(schema_id)
+    plaintext = None if info is None or not info.sealed else registry.shape(info).plaintext
+    return () if plaintext is None else tuple(one.unless_body for one in plaintext.fields if step in one.required_at)
 
 
 def _governed(case: _Case) -> str | None:

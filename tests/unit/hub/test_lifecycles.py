@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from bus.events.codec import decode
+from bus.events.codec import decode, encode_body
 from bus.events.ids import dashed, parse_uuid
 from bus.events.lifecycle import LIFECYCLES, START
 from bus.events.registry import by_name
@@ -283,6 +284,18 @@ def test_a_notice_goes_its_way_in_one_flush(shared: World) -> None:
     assert [reasons[:2] for _, reasons, _ in outcomes] == [
         (), (), ("step-role",), (), ("step-order",), (), (), (),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("items", "expected"), [(3, ("sealed-missing",)), (0, ())])
+def test_a_notice_says_what_to_take_down(shared: World, items: int, expected: tuple[str, ...]) -> None:
+    """Without a sealed part it can only be about a whole platform; its later steps need none."""
+    event = make(shared, "ministry", "TakedownNotice", "issued", addressee="pixelpost")
+    event["body"]["item_count"] = 0
+    event["sealed"] = None
+    sections = shared.forge.compose("ministry", event)
+    body = msgspec.structs.replace(decode(sections.value).body, item_count=items)
+    record = shared.forge.sign("ministry", [sections._replace(b=encode_body(sections.info, body))])[0]
+    assert [row[18] for row in shared.sequence([record]).rows.entry] == [list(expected) or None]
 
 
 def test_an_order_keeps_its_one_addressee(shared: World) -> None:
