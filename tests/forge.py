@@ -51,10 +51,12 @@ class Forge:
         origin: str,
         rings: Mapping[str, KeyRing],
         subject: Callable[[bytes], tuple[bytes, str] | None] = lambda _: None,
+        nations: Mapping[str, str] | None = None,
     ) -> None:
         self.origin = origin
         self.rings = rings
         self.subject = subject
+        self.nations = nations or {}
 
     def event(
         self,
@@ -66,7 +68,8 @@ class Forge:
         **header: Any,
     ) -> dict[str, Any]:
         """An example event in its JSON form; keywords override header fields."""
-        found = example(type_name, issuer=issuer, audience=audience, nations=("US",), now_us=now_us(), step=step)
+        nations = (self.nations.get(issuer, "US"),)
+        found = example(type_name, issuer=issuer, audience=audience, nations=nations, now_us=now_us(), step=step)
         found["header"].update({"hub": self.origin, **EVALUATED, **header})
         return found
 

@@ -20,7 +20,7 @@ class Members:
         self._root: Path = sandbox.home.root
         rings = {member.id: KeyRing.load(sandbox.home.organisation(member.id) / "keys.json") for member in WORLD}
         rings[HUB] = KeyRing.load(sandbox.home.hub / "keys.json")
-        self.forge = Forge(sandbox.home.origin, rings)
+        self.forge = Forge(sandbox.home.origin, rings, nations={member.id: member.nation for member in WORLD})
 
     def having(self, role: str) -> list[str]:
         """The organisations of a role, in order."""

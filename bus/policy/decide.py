@@ -277,6 +277,20 @@ def _known_audience(case: _Case) -> str | None:
     return None
 
 
+def _own_auditors(case: _Case) -> str | None:
+    """Only auditors of nations of who is concerned are named: never a victim's, whom nobody here stands for."""
+    claim, header, directory = case.claim, case.claim.header, case.directory
+    own = directory.organisation(header.issuer)
+    if claim.info.directory or header.issuer == HUB or (own is not None and header.audit_nations == (own.nation,)):
+        return None
+    concerned = {header.issuer, header.addressee, header.on_behalf_of, *header.audience}
+    for agreement in (directory.agreement(member, case.now_us) for member in header.audience if member[0] == "@"):
+        concerned.update(() if agreement is None else agreement.members)
+    found = (directory.organisation(org) for org in concerned if org is not None)
+    nations = {one.nation for one in found if one is not None}
+    return None if nations.issuperset(header.audit_nations) else "audit-nations"
+
+
 def _legal_basis(case: _Case) -> str | None:
     """A law in force; but what is said of the directory stands, else nobody could put a lapsed law right again."""
     if case.claim.info.directory:
@@ -483,6 +497,7 @@ _RULES: tuple[Callable[[_Case], str | None], ...] = (
     _known_audience,
     _lane_and_thread,
     _has_subject,
+    _own_auditors,
     _legal_basis,
     _deadline,
     _wraps,

@@ -69,15 +69,17 @@ class World:
 
     def profile(self, org: str) -> Profile:
         """A profile that fills what an event leaves out. It has no broker; give a transport to what takes it."""
+        nation = "ZZ" if org == HUB else self.members[org].nation
+        evaluated = _EVALUATED if org != HUB and "police" in self.members[org].roles else {}
         return Profile(
             organisation=org,
-            nation="ZZ" if org == HUB else self.members[org].nation,
+            nation=nation,
             origin=self.origin,
             hub_key=self.hub.signing.public_key,
             bootstrap="",
             key_file=self.home / org / "keys.json",
             journal_home=self.home,
-            defaults={**_DEFAULTS, **(_EVALUATED if org != HUB and "police" in self.members[org].roles else {})},
+            defaults={**_DEFAULTS, "audit_nations": [nation], **evaluated},
             retain_days=3650 if org == HUB else 90,
         )
 
@@ -141,7 +143,6 @@ class World:
 
 _DEFAULTS: Mapping[str, Any] = {
     "handling": {"tlp": "AMBER", "onward": "none"},
-    "audit_nations": ["ZZ"],
     "purpose": "investigation",
     "compulsion": "voluntary",
     "source_kind": "industry",

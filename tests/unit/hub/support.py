@@ -37,7 +37,7 @@ class World:
         self.offsets: dict[str, int] = {}
         self.built: list[Built] = []
         self.nonces = nonces_of(self.rings["hub"].signing)
-        self.forge = Forge(ORIGIN, self.rings, self._subject)
+        self.forge = Forge(ORIGIN, self.rings, self._subject, {org: nation for org, (nation, _) in members.items()})
 
     def _subject(self, event_id: bytes) -> tuple[bytes, str] | None:
         known = self.accepted.get(event_id)
