@@ -31,7 +31,8 @@ class Desk:
     ) -> tuple[str, tuple[str, ...], Any]:
         """Publish an example of a step; outcome, reasons, and a handle for what is about it."""
         now_us = time.time_ns() // 1000
-        event = example(kind, issuer=org, audience=to, nations=["GB"], now_us=now_us, step=step)
+        nations = [self._members[org]["nation"]]
+        event = example(kind, issuer=org, audience=to, nations=nations, now_us=now_us, step=step)
         header = event["header"]
         for key in ("about", "thread", "lane", "supersedes", "case"):
             header.pop(key, None)
