@@ -6,7 +6,7 @@ import ast
 import random
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from bus.evidence.exhibit import Earlier
 from bus.evidence.verify import verify
 from bus.tlog.note import Note, sign_note
 from bus.tlog.policy import Policy
+from bus.tlog.vkey import Kind, VerifierKey
 from tests.unit.evidence.conftest import Story
 from tests.unit.evidence.support import POLICY, POLICY_TEXT, WITNESSES, Ledger, now_s
 from tests.unit.evidence.test_verify import FORGERIES
@@ -230,6 +231,46 @@ def test_both_refuse_a_policy_that_counts_wrong(text: str) -> None:
         Policy.parse(text.encode())
     with pytest.raises((LookupError, ValueError)):
         alone.Policy(text.encode())
+
+
+STRANGE = [
+    "log", "witness", "group", "quorum", "none", "any", "all", "north", "south", "east", "G", "0", "1", "2", "02", "+1",
+    "\u0662", "#", "#x", "x#", "\udcff", "https://log.example", *_LOG.split()[1:], *(line.split()[2] for line in _WITNESSES),
+    VerifierKey("a\u00a0b", Kind.COSIGNATURE, bytes(range(32))).encode(),
+    VerifierKey("pq.example", Kind.MLDSA44_COSIGNATURE, bytes(1312)).encode(),
+    VerifierKey("short.example", Kind.COSIGNATURE, bytes(31)).encode(), _LOG.split()[1].replace("+", "+0", 1),
+]  # fmt: skip
+BETWEEN = [*[" "] * 30, "\t", "  ", "\u00a0", "\u2028", "\x0b", "\r", "\n", "", "\x85", "\x7f"]
+
+
+@pytest.mark.parametrize("count", [3000, pytest.param(300_000, marks=pytest.mark.deep)])
+def test_both_read_the_same_policies(count: int) -> None:
+    """Lines of a policy in any order, and with strange words and spaces, are a policy for both or for neither."""
+    chance, lines, taken = random.Random(count), POLICY_TEXT.splitlines(), 0
+    for _ in range(count):
+        some = [line.split(" ") for line in chance.sample(lines, len(lines))] if chance.random() < 0.3 else [
+            line.split(" ") for line in lines
+        ]  # fmt: skip
+        for _ in range(chance.randrange(4)):
+            words = chance.choice(some)
+            at = chance.randrange(len(words) + 1)
+            words[at : at + chance.randrange(2)] = [chance.choice(STRANGE)] * chance.randrange(2)
+            chance.choice((some.append, lambda _: None))([chance.choice(STRANGE) for _ in range(chance.randrange(5))])
+        text = "".join(chance.choice(BETWEEN).join(words) + "\n" for words in some)
+        data = text.encode("utf-8", "surrogateescape")
+        known = is_policy(alone.Policy, data)
+        assert is_policy(Policy.parse, data) == known, data
+        taken += known
+    assert count // 20 < taken < count
+
+
+def is_policy(read: Callable[[bytes], object], data: bytes) -> bool:
+    """Whether it can be read."""
+    try:
+        read(data)
+    except Exception:  # noqa: BLE001 - as the script itself does
+        return False
+    return True
 
 
 def test_a_policy_that_cannot_be_read_is_said_in_a_sentence(story: Story, tmp_path: Path) -> None:
