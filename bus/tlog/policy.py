@@ -115,7 +115,8 @@ class Policy(msgspec.Struct, frozen=True):
             UsageError: it cannot be read, or is no policy; which line breaks a rule is said.
         """
         try:
-            return cls.parse(file.read_bytes())
+            with file.open("rb") as opened:
+                return cls.parse(opened.read(MAX_POLICY + 1))
         except OSError as error:
             raise UsageError(f"policy {file} cannot be read: {error.strerror}", hint=_LOOK) from error
         except Malformed as error:

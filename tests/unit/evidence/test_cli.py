@@ -92,6 +92,17 @@ def test_files_that_are_not_there_end_with_2(here: Path) -> None:
     assert bus("evidence", "verify", "--policy", "policy").exit_code == 2
 
 
+def test_a_file_that_has_no_end_is_no_evidence(here: Path) -> None:
+    """What is larger than evidence ever is, is not read to its end: it is false, and not shown."""
+    with (here / "huge").open("wb") as file:
+        file.truncate(1 << 42)
+    for endless in ("huge", "/dev/zero"):
+        result = bus("evidence", "verify", endless, "good", "--policy", "policy")
+        assert (result.exit_code, f"{endless}: FALSE" in result.stdout) == (3, True)
+        assert bus("evidence", "show", endless).exit_code == 1
+        assert bus("evidence", "verify", "good", "--policy", endless).exit_code == 2
+
+
 def test_evidence_is_shown_without_being_checked(here: Path, story: Story) -> None:
     """Show prints what a file holds, and says that nothing of it was checked."""
     assert here
