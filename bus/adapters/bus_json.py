@@ -26,8 +26,10 @@ MAX_EVENT = 1 << 20
 """Bytes of one event's JSON; an event's own caps are far below."""
 
 _OTHER_FORMAT = (
-    "Mend the file; or, if it is in another format, `bus publish --format` names it. Nothing was published or written."
+    "Mend the file; or, if it is in another format, say which with --format; `bus publish --help` lists them. "
+    "Nothing was published or written."
 )
+_PARTS = {"type", "header", "body", "sealed"}
 _CHUNK = 64 << 10
 _SPACE = " \t\r\n"
 _LONGEST_TOKEN = 16
@@ -44,6 +46,8 @@ def drafts(inputs: Sequence[Input], context: Context) -> Iterator[Draft]:
     seen: Counter[str] = Counter()
     for line, value in read_objects(stream, name):
         place = f"line {line}"
+        if value and not value.keys() & _PARTS:
+            raise InvalidFile(name, place, "no event: it has neither type nor header", hint=_OTHER_FORMAT)
         header = value.setdefault("header", {})
         if not isinstance(header, dict):
             raise InvalidFile(name, place, "header must be an object")

@@ -276,5 +276,9 @@ def check_roots(roots: Sequence[tuple[Node, str]]) -> tuple[tuple[Node, str], li
     reports = [root for root in roots if root[0].name == "report"]
     if len(reports) != 1:
         node, file = reports[1] if reports else roots[0]
-        raise InvalidFile(file, f"line {node.line}", "the files must hold exactly one report")
+        found = "a second report" if reports else "fileDetails, and no report beside them"
+        raise InvalidFile(
+            file, f"line {node.line}", f"{found}: the files must hold exactly one report",
+            hint="Give a report's files together with it, and one report at a time. Nothing was published.",
+        )  # fmt: skip
     return reports[0], [root for root in roots if root[0].name == "fileDetails"]

@@ -153,11 +153,27 @@ command = partial(click.command, cls=BusCommand)
 group = partial(click.group, cls=LazyGroup)
 
 
+class _Near(click.Choice[str]):
+    """A choice that says which of its words a wrong one is most like."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word, which must be one of the choices."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(str(value), self.choices, n=1)
+            self.fail(error.message + (f" Did you mean {near[0]!r}?" if near else ""), param, ctx)
+
+
 def option(*names: str, **attributes: Any) -> Callable[[F], F]:
     """An option whose help names its variable, and which a shell completes by its metavar."""
     from bus.cli.complete import usual
 
     attributes.setdefault("shell_complete", usual(attributes.get("metavar", ""), attributes.get("help", "")))
+    if isinstance(choice := attributes.get("type"), click.Choice):
+        attributes["type"] = _Near(cast("click.Choice[str]", choice).choices)
     return click.option(*names, show_envvar=True, **attributes)
 
 

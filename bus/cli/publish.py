@@ -71,13 +71,29 @@ def publish(
         Journal(profile.journal_file) as journal,
     ):
         intake = Intake(profile, journal, form=form, to=audience, clock=SystemClock(), tell=notices, odd=warned)
-        count = intake.check(*sources)
+        with _checking():
+            count = intake.check(*sources)
         notices.sum_up()
         warned.tell()
         if check:
             say(f"{plural(count)} could be published.")
             return 0
         return _send(profile, intake, sources, _Printed(count, output, intake.audience, warned.rows()), timeout)
+
+
+@contextmanager
+def _checking() -> Generator[None]:
+    """Say on a terminal that an input is being checked, and of a check broken off that nothing was published."""
+    try:
+        if not use_colour(sys.stderr):
+            yield
+            return
+        from rich.console import Console
+
+        with Console(stderr=True).status("checking"):
+            yield
+    except KeyboardInterrupt:
+        raise click.Abort("Nothing was published.") from None
 
 
 class _Notices:

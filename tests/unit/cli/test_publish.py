@@ -62,7 +62,34 @@ def test_a_file_in_another_format_is_told_of_the_flag(bus, stopped):
     """Whoever forgets --format learns of it from the error."""
     result = bus("publish", str(PAGES / "entries.xml"), "--as", "tidewave")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "`bus publish --format` names it" in result.stderr
+    assert "say which with --format" in result.stderr
+
+
+def test_json_in_another_format_is_told_of_the_flag(bus, stopped):
+    """An object with none of an event's parts is no event with unknown fields: it is something else."""
+    result = bus("publish", "-", "--as", "tidewave", stdin='{"@odata.context": "x", "value": []}')
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "neither type nor header" in result.stderr
+    assert "say which with --format" in result.stderr
+
+
+def test_a_slip_in_a_choice_is_told_with_the_nearest(bus, stopped):
+    """A format is asked for by a name that nobody knows by heart."""
+    result = bus("publish", "-", "--as", "tidewave", "--format", "cybertipline", stdin="{}")
+    assert result.exit_code == 2
+    assert "Did you mean 'cybertip'?" in result.stderr
+
+
+def test_breaking_off_the_check_says_that_nothing_was_published(bus, stopped, monkeypatch):
+    """Ctrl-C before the first event is sent leaves no doubt."""
+
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bus.adapters.intake.Intake.check", interrupted)
+    result = bus("publish", "-", "--as", "tidewave", stdin=events(1))
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr.endswith("Nothing was published.\n")
 
 
 @pytest.mark.parametrize("content", ["", "<a>", "[", '{"a":1,"a":2}'])
