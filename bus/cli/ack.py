@@ -12,13 +12,11 @@ from bus.cli.act import (
     act_options,
     event_id_of,
     follow,
-    received,
+    inbox,
     say_events,
     subject_of,
-    unknown_event,
-    warn_recalled,
 )
-from bus.cli.base import command, option
+from bus.cli.base import command, option, say
 from bus.cli.complete import words
 from bus.cli.form import Form
 from bus.cli.who import profile_of
@@ -68,6 +66,8 @@ def ack(
     if actions_undone is not None:
         body["actions_undone"] = actions_undone
     info, header = look()
+    if info.name == "TakedownNotice" and taken not in {"fetched", "taken"}:
+        say("This does not say what was done about the notice: `bus takedown` does.", colour="yellow")
     said: dict[str, Any] = {"step": taken, "audience": [header.issuer], "priority": header.priority}
     follow(said, header)
     made = {"type": "Acknowledgement", "header": said, "body": body}
@@ -84,8 +84,5 @@ def _inbox(profile: Any, event_id: bytes) -> tuple[Any, Any]:
     Raises:
         UsageError: the inbox does not have it.
     """
-    delivery = received(profile, event_id)
-    if delivery is None or delivery.decoded is None:
-        raise unknown_event("EVENT")
-    warn_recalled(delivery)
-    return delivery.decoded.info, delivery.decoded.header
+    decoded = inbox(profile, event_id, "EVENT").decoded
+    return decoded.info, decoded.header

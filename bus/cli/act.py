@@ -201,6 +201,19 @@ def _print(profile: Profile, events: Sequence[Mapping[str, Any]]) -> None:
         sys.stdout.write(dumps(to_json(parts.info, parts.header, parts.body, parts.plaintext)) + "\n")
 
 
+def inbox(profile: Profile, event_id: bytes, flag: str) -> Any:
+    """The delivery of an event that an act answers; a warning if it was recalled.
+
+    Raises:
+        UsageError: the inbox does not have it.
+    """
+    delivery = received(profile, event_id)
+    if delivery is None or delivery.event is None:
+        raise unknown_event(flag)
+    warn_recalled(delivery)
+    return delivery
+
+
 def unknown_event(flag: str) -> BusError:
     """The error of an event that is neither in the journal nor in the inbox."""
     return UsageError(

@@ -29,6 +29,7 @@ COMMANDS = {
     "notice": ("bus.cli.notice:notice", "Ask one addressee to take something down."),
     "recall": ("bus.cli.recall:recall", "Take an event back from everyone who got it."),
     "ack": ("bus.cli.ack:ack", "Tell an event's issuer what became of it."),
+    "takedown": ("bus.cli.takedown:takedown", "Say what was done about a takedown notice."),
     "refer": ("bus.cli.refer:refer", "Pass a report on to the police of each nation."),
     "audit": ("bus.cli.audit:audit", "Ask the ledger: what was said, who knew, what was refused."),
     "evidence": ("bus.cli.evidence:evidence", "Check evidence of an event, offline."),

@@ -13,12 +13,10 @@ from bus.cli.act import (
     act_options,
     event_id_of,
     follow,
+    inbox,
     organisation_of,
-    received,
     say_events,
     subject_of,
-    unknown_event,
-    warn_recalled,
 )
 from bus.cli.base import command, option
 from bus.cli.complete import codes_of
@@ -85,10 +83,7 @@ def _report(profile: Any, event_id: bytes) -> Any:
     Raises:
         UsageError: it is not there, or no report.
     """
-    delivery = received(profile, event_id)
-    if delivery is None or delivery.event is None or delivery.decoded is None:
-        raise unknown_event("REPORT")
-    warn_recalled(delivery)
+    delivery = inbox(profile, event_id, "REPORT")
     if delivery.decoded.info.name != "Report":
         raise UsageError(f"REPORT: that event is a {delivery.decoded.info.name}")
     return delivery

@@ -61,6 +61,32 @@ async def test_a_notice_is_served_with_its_preservation(bus: Shell, tmp_path: Pa
     assert "images.example.invalid" not in shown.out
 
 
+async def test_a_notice_is_answered_by_its_addressee_alone(bus: Shell, tmp_path: Path) -> None:
+    """What was done is about the notice and in its thread, counted against its items, and told to its issuer."""
+    urls = tmp_path / "urls.txt"
+    urls.write_text("https://images.example.invalid/filler/1\nhttps://images.example.invalid/filler/2\n")
+    [row] = await said(
+        bus, "notice", "--as", "ministry-isles", "--to", "fernpost", "--cc", "hotline-isles", "--form", "order",
+        "--target", "platform", "--measure", "remove", "--locators", str(urls), "--language", "en", "--due", "+24h",
+        "--preservation", "none",
+    )  # fmt: skip
+    notice = row["event_id"]
+    for org in ("fernpost", "hotline-isles"):
+        await consumed(bus, org, notice)
+    acted = ("--step", "removed", "--visibility", "CONTENT_REMOVED", "--preserved")
+    other = await bus("takedown", notice, "--as", "hotline-isles", *acted)
+    assert (other.code, other.out) == (2, "")
+    assert "addressed to fernpost, who alone answers it" in other.err
+    more = await bus("takedown", notice, "--as", "fernpost", *acted, "--done", "3")
+    assert (more.code, "2 in all" in more.err) == (2, True)
+    [row] = await said(bus, "takedown", notice, "--as", "fernpost", *acted)
+    told = await consumed(bus, "ministry-isles", row["event_id"])
+    assert (told["type"], told["header"]["about"], told["header"]["compulsion"]) == ("TakedownAction", notice, "order")
+    assert {key: value for key, value in told["body"].items() if key != "salt"} == {
+        "items_done": 2, "items_total": 2, "visibility": "CONTENT_REMOVED", "preserved": True,
+    }  # fmt: skip
+
+
 async def test_a_recall_reaches_all_and_is_answered(bus: Shell) -> None:
     """Recalled by whom it named, complied with by hand, and counted by the auditor."""
     hit = await publish(bus, "HashHit", "fernpost", "hotline-isles", "hotline-north")

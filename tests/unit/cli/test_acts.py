@@ -12,8 +12,10 @@ from click.testing import CliRunner
 
 from bus.cli.ack import STEPS
 from bus.cli.form import Form
+from bus.cli.takedown import STEPS as TAKEDOWN
 from bus.errors import UsageError
 from bus.events.codes import codes
+from bus.events.registry import by_name
 from bus.paths import schemas_dir
 from bus.trust.directory import Directory, Organisation
 
@@ -55,6 +57,8 @@ def test_every_code_list_can_be_read():
         (("recall", EVENT, "--do", "delete"), "--reason"),
         (("recall", EVENT, "--reason", "error"), "--do"),
         (("ack", EVENT), "--step"),
+        (("takedown", EVENT), "--step"),
+        (("takedown", EVENT, "--step", "refused"), "--reason"),
         (("ack", EVENT, "--step", "cannot"), "--reason"),
         (("refer", EVENT), "--to"),
         (("notice",), "--to"),
@@ -81,6 +85,9 @@ def test_without_a_terminal_a_missing_flag_is_named(bus, stopped, args: tuple[st
         (("recall", EVENT, "--reason", "error", "--do", "delete", "--to", "A B"), "--to: no organisation"),
         (("ack", EVENT, "--step", "delivered"), "--step: no such code"),
         (("ack", EVENT, "--step", "cannot", "--reason", "lazy"), "--reason: no such code"),
+        (("takedown", EVENT, "--step", "gone"), "--step: no such code"),
+        (("takedown", EVENT, "--step", "refused", "--reason", "adlt"), "Did you mean 'adult'?"),
+        (("takedown", EVENT, "--step", "removed", "--at", "2999-01-01T00:00:00Z"), "--at: that time is yet to come"),
         (("refer", EVENT, "--to", "police-isles"), "it is not ORG:NATION:TIE"),
         (("refer", EVENT, "--to", "police-isles:gb:victim"), "two capital letters"),
         (("refer", EVENT, "--to", "police-isles:GB:nothing"), "no such code"),
@@ -267,9 +274,15 @@ def test_whoever_leaves_a_question_open_has_said_nothing_and_reads_so(bus, stopp
     assert result.stderr.endswith("\nNothing was said.\n")
 
 
+def test_the_steps_of_an_answer_are_those_of_its_type():
+    """Each can be said, and those of police, of the issuer and of anybody are not offered to the addressee."""
+    steps = by_name("TakedownAction").steps
+    assert set(TAKEDOWN) == set(steps) - {"le_hold", "hold_lifted", "verified_removed", "reappeared"}
+
+
 def test_nobody_is_asked_about_an_event_that_cannot_be_looked_up(bus, stopped, typing):
     """The event comes first: what is wrong with it is known before the first question."""
-    for act in ("ack", "recall", "refer"):
+    for act in ("ack", "takedown", "recall", "refer"):
         result = bus(act, EVENT, "--as", "tidewave", stdin="1\n1\n1\n")
         assert result.exit_code in {2, 5}, act
         assert result.stderr.startswith("error: "), act
