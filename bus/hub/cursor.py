@@ -11,12 +11,14 @@ It is written in the Kafka transaction that delivers, so neither can be there wi
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct, field
 
 from bus.errors import StartRefused, Unavailable
-from bus.events.names import HUB_CURSOR
+from bus.events.names import HUB_CURSOR, LANES
 from bus.kafka.connection import Connection
 from bus.kafka.reader import Reader
 from bus.kafka.records import Outgoing
@@ -44,10 +46,21 @@ async def read_cursors(connection: Connection, client_id: str, *, patient: bool 
     it, so it is waited for; the broker ends it within its time-out. Not ``patient``: an older cursor will do.
 
     Raises:
-        StartRefused: a record of the topic is no cursor.
+        StartRefused: the newest record of a key is no cursor, or the key no lane.
         Unavailable: Kafka is away, or a transaction does not end.
     """
-    found: dict[str, Cursor] = {}
+    return {
+        _lane(key): _decoded(value) for key, value in (await newest(connection, client_id, patient=patient)).items()
+    }
+
+
+async def newest(connection: Connection, client_id: str, *, patient: bool = True) -> dict[bytes, bytes]:
+    """The newest record of each key of the topic, whatever it is; a tombstone takes its key out.
+
+    Raises:
+        Unavailable: as :func:`read_cursors`.
+    """
+    found: dict[bytes, bytes | None] = {}
     async with Reader(
         connection, f"{client_id}-end", isolation="read_uncommitted" if patient else "read_committed"
     ) as reader:
@@ -59,10 +72,25 @@ async def read_cursors(connection: Connection, client_id: str, *, patient: bool 
             if time.monotonic() > deadline:
                 raise Unavailable("a transaction on hub.cursor stays open: the newest cursor cannot be read")
             for record in await reader.read(timeout_s=0.5):
-                if record.key is not None and record.value is not None:
-                    found[record.key.decode()] = _decoded(record.value)
+                found[record.key or b""] = record.value
             at = await reader.position(HUB_CURSOR)
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def readable(raw: Mapping[bytes, bytes]) -> dict[str, Cursor]:
+    """The cursors among the newest records of the topic: what is none is passed over."""
+    found: dict[str, Cursor] = {}
+    for key, value in raw.items():
+        with suppress(StartRefused):
+            found[_lane(key)] = _decoded(value)
     return found
+
+
+def _lane(key: bytes) -> str:
+    lane = key.decode(errors="replace")
+    if lane not in LANES:
+        raise StartRefused("a record of hub.cursor is no cursor")
+    return lane
 
 
 def _decoded(value: bytes) -> Cursor:

@@ -31,6 +31,7 @@ POINTS = (
     "repair.noted",
     "repair.mended",
     "repair.kept",
+    "repair.pointed",
     "log-key.made",
     "log-key.named",
     "log-key.linked",

@@ -14,7 +14,7 @@ from bus.errors import LedgerError, StartRefused, UsageError
 from bus.events.names import parse_topic
 from bus.hub import faults
 from bus.hub.config import HubConfig
-from bus.hub.cursor import Cursor, read_cursors
+from bus.hub.cursor import Cursor
 from bus.hub.load import check_cursors, check_signed, is_hubs, load_state
 from bus.hub.nonces import nonces_of
 from bus.hub.sequencer import State
@@ -27,7 +27,8 @@ from bus.policy import Policy
 from bus.repair.again import Again, Partial, as_sent, topics_by_digest, windows, write
 from bus.repair.files import damaged, keep_aside, put_aside
 from bus.repair.heard import Heard, fetch_delivered, listen
-from bus.repair.kept import keep_checkpoints
+from bus.repair.kept import keep_checkpoints, look_at_checkpoints, put_back_checkpoints
+from bus.repair.pointers import Pointers
 from bus.repair.report import Report
 from bus.repair.scene import Scene, opened
 from bus.repair.told import Told, published, settle
@@ -73,7 +74,9 @@ class _Repair:
         except StartRefused as error:
             return self._stuck("ledger-damaged", error.message, "the ledger contradicts itself")
         self._note()
-        cursors = await read_cursors(self.config.kafka, "hub-repair-cursor")
+        self.topics = sorted(await Admin(self.config.kafka).topics())
+        pointers = Pointers(self.config.kafka, self.store, self.topics, self.report)
+        cursors = await pointers.read()
         if not await self._same_history(cursors) or not await self._behind(state, cursors):
             return report
         if not is_hubs(self.key, state.directory):
@@ -81,9 +84,11 @@ class _Repair:
                 f"{self.config.key_file} does not hold a key of this hub",
                 hint="Put the hub's own key file in its place: decisions and receipts are made again with it.",
             )
+        await pointers.look(cursors, self.head.size)
         await self._files()
+        await look_at_checkpoints(self.scene, report)
         if self.perform and report.steps:
-            await self._write(cursors)
+            await self._write(cursors, pointers)
             report.done = True
         return report
 
@@ -118,7 +123,6 @@ class _Repair:
 
     async def _behind(self, state: State, cursors: dict[str, Cursor]) -> bool:
         """Whether what was told of entries that the ledger lacks is enough to make them again."""
-        self.topics = sorted(name for name in await Admin(self.config.kafka).topics() if parse_topic(name))
         self.heard = await listen(
             self.config.kafka,
             self._orgs(),
@@ -265,13 +269,15 @@ class _Repair:
 
     # --- writing -----------------------------------------------------------------------------------------------
 
-    async def _write(self, cursors: dict[str, Cursor]) -> None:
+    async def _write(self, cursors: dict[str, Cursor], pointers: Pointers) -> None:
         if self.lost:
             head = await self.store.take_epoch()
             await self.store.make_partitions()
             state = await load_state(self.store, head, self.policy)
             await self._again(state, head)
             await check_cursors(self.store, self.head, cursors)
+        await pointers.write()
+        await put_back_checkpoints(self.scene, self._aside())
         signed = self.scene.signed
         if signed is not None:
             await check_signed(self.store, self.head, signed.checkpoint)

@@ -103,9 +103,10 @@ class Hurt:
         assert "bus hub repair" in told["hint"]
         return told["error"]
 
-    def bus(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """Run ``bus`` in this sandbox, with a text on its standard input."""
-        env = {**os.environ, "BUS_HOME": str(self.sandbox.home.root), "BUS_AS": "audit-isles"}
+    def bus(self, *arguments: str, given: str = "", fault: str = "") -> subprocess.CompletedProcess[str]:
+        """Run ``bus`` in this sandbox, with a text on its standard input; armed, it may kill itself."""
+        home = str(self.sandbox.home.root)
+        env = {**os.environ, "BUS_HOME": home, "BUS_AS": "audit-isles", "BUS_FAULT": fault}
         return subprocess.run(
             [sys.executable, "-m", "bus", *arguments], env=env, capture_output=True, text=True, check=False,
             input=given,

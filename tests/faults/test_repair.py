@@ -7,17 +7,22 @@ Everything is counted from outside afterwards: inboxes, receipts and tables by :
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from bus.hub.cursor import read_cursors
 from bus.kafka.admin import Admin
+from bus.kafka.records import Outgoing
+from bus.kafka.writer import Writer
 from bus.sandbox.lifecycle import Sandbox
 from tests.docs.support import ROOT, blocks
 from tests.faults.hurt import Hurt
-from tests.faults.roles import settled
+from tests.faults.roles import settled, until
 from tests.faults.test_tampering import followed
 from tests.outside import Outside
 
@@ -198,6 +203,20 @@ async def test_lost_and_forged_files_are_written_again_and_forged_ones_kept(hurt
     assert "is unreadable" in await hurt.refuses("publisher")
     code, report = await hurt.repair("--yes")
     assert (code, [step["do"] for step in report["steps"]]) == (0, ["last-signed"])
+    kept = hurt.published / "checkpoints"
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    shutil.rmtree(kept)
+    kept.mkdir()
+    (kept / max(before, key=int)).write_bytes(b"garbage")
+    code, report = await hurt.repair("--yes")
+    assert (code, [step["do"] for step in report["steps"]]) == (0, ["checkpoints"])
+    after = {path.name: path.read_bytes() for path in kept.iterdir()}
+    assert {name: data.partition(b"\n\n")[0] for name, data in after.items()} == {
+        name: data.partition(b"\n\n")[0] for name, data in before.items()
+    }
+    assert {name: data.count(b"\n") for name, data in after.items()} == {
+        name: data.count(b"\n") for name, data in before.items()
+    }
     await recovers(hurt)
 
 
@@ -228,6 +247,69 @@ async def test_trimmed_outboxes_cost_only_what_inboxes_do_not_have(hurt: Hurt) -
     assert {one["outcome"] for one in report["partial"]} == {2, 3}
     after = await contents(hurt)
     assert {table for table in TABLES if after[table] != before[table]} <= {"content", "entry"}
+    await recovers(hurt)
+
+
+@pytest.mark.deep
+async def test_a_lost_cursor_is_made_again_from_the_inboxes(hurt: Hurt) -> None:
+    """Wiped, taken out, garbage, a stranger's, gone with its topic: it is what it was, and nobody gets anything twice."""
+    admin, connection = Admin(hurt.sandbox.connection("hub")), hurt.sandbox.connection("hub")
+    lanes, empty = (b"bulk", b"urgent"), b'{"index":-1,"leaf_hash":"","parked":{}}'
+    before = await read_cursors(connection, "before")
+    for value, keys in ((empty, lanes), (None, lanes[:1]), (b"\xff", lanes[1:]), (b"x", (b"\xff",)), (b"", ())):
+        if keys:
+            async with Writer(connection, "wipe") as writer:
+                await writer.send_all([Outgoing("hub.cursor", key, value, ()) for key in keys])
+        else:
+            await admin.delete_topics(["hub.cursor"])
+        code, plan = await hurt.repair()
+        assert (code, {one["what"] for one in plan["found"]}) == (3, {"cursor-lost"})
+        assert hurt.bus("hub", "repair", "--yes", fault="repair.pointed").returncode in {0, -signal.SIGKILL}
+        code, report = await hurt.repair("--yes")
+        assert (code, report["partial"]) == (0, [])
+        after = await read_cursors(connection, "after")
+        assert {lane: one.parked for lane, one in after.items()} == {"bulk": {}, "urgent": {}}
+        assert all(after[lane].index <= before[lane].index for lane in after)
+    await recovers(hurt)
+
+
+@pytest.mark.deep
+async def test_a_lost_cursor_forgets_no_inbox_that_was_parked(hurt: Hurt) -> None:
+    """One inbox refuses while others are served, then the cursor is lost: it is owed what it lacks, from the first on."""
+    admin, org = Admin(hurt.sandbox.connection("hub")), hurt.members.having("hotline")[0]
+    topic = f"in.{org}"
+    size = (await admin.topic_config(topic))["max.message.bytes"]
+    await admin.set_topic_config(topic, {"max.message.bytes": "100"})
+    await hurt.start()
+    parked = re.compile(rf'"courier.parked".*"{topic}"|"{topic}".*"courier.parked"')
+    await hurt.is_published(await hurt.grow(13, 80))
+    await until(lambda: parked.search(hurt.roles.log_text("courier")) is not None, 60, "the inbox is parked")
+    await hurt.stop()
+    before = (await read_cursors(hurt.sandbox.connection("hub"), "before"))["bulk"].parked
+    assert set(before) == {topic}
+    async with Writer(hurt.sandbox.connection("hub"), "wipe") as writer:
+        await writer.send_all([Outgoing("hub.cursor", b"bulk", None, ())])
+    code, report = await hurt.repair("--yes")
+    assert code == 0
+    assert any(f"still owed: {topic} from {before[topic]}" in step["sentence"] for step in report["steps"])
+    assert (await read_cursors(hurt.sandbox.connection("hub"), "after"))["bulk"].parked == before
+    await admin.set_topic_config(topic, {"max.message.bytes": size})
+    await recovers(hurt)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("point", ["repair.appended:1", "repair.appended:4", "repair.mended", "repair.kept"])
+async def test_a_repair_that_is_killed_goes_on_where_it_was(hurt: Hurt, point: str) -> None:
+    """At each of its steps: a hub started in between refuses or is right, and the next repair ends in the one right state."""
+    before = await contents(hurt)
+    await hurt.roll_back()
+    assert hurt.bus("hub", "repair", "--yes", fault=point).returncode == -signal.SIGKILL
+    if point.startswith("repair.appended"):
+        assert "older than the inboxes" in await hurt.refuses("notary")
+        assert "is older" in await hurt.refuses("publisher")
+    code, report = await hurt.repair("--yes")
+    assert (code, report["partial"]) == (0, [])
+    assert await contents(hurt) == before
     await recovers(hurt)
 
 

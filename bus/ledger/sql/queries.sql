@@ -165,6 +165,12 @@ INSERT INTO ledger.checkpoint (size, note, signed_at) VALUES ($1, $2, clock_time
 -- Keeps a witness's first cosignature of a checkpoint.
 INSERT INTO ledger.cosignature (size, witness, line) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
 
+-- kept_checkpoints --
+-- Every checkpoint that was kept, with its cosignatures: what the publisher's folder has lost is written again from them.
+SELECT size, note, array(
+    SELECT line FROM ledger.cosignature WHERE cosignature.size = checkpoint.size ORDER BY witness
+) AS lines FROM ledger.checkpoint ORDER BY size;
+
 -- newest_checkpoint --
 -- The checkpoint of the most entries that was kept.
 SELECT size, note FROM ledger.checkpoint ORDER BY size DESC LIMIT 1;
