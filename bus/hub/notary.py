@@ -28,6 +28,7 @@ from bus.hub.nonces import nonces_of
 from bus.hub.receipts import FlushRow, SignedReceipts, reissue, sign_receipts
 from bus.hub.sequencer import Built, Gap, build, ids_of, items_of_rows, owner_of, recheck
 from bus.hub.subjects import look_up
+from bus.hub.told import check_told, last_receipts
 from bus.hub.topics import admit
 from bus.hub.waiting import MAX_FLUSH, Waiting
 from bus.hub.witnessed import check_witnesses
@@ -86,11 +87,7 @@ class Notary:
         store = await Store.open(self._config.notary_dsn)
         try:
             head = await self._take_over(store)
-            await store.make_partitions()
-            await self._check(store, head)
-            self._state = await load_state(store, head, self._policy)
-            check_key(self._key, self._state.directory)
-            await check_policy(store, head, self._state.directory, self._policy)
+            await self._load(store, head)
             await admit(self._admin, self._state.directory.organisations.keys() - {HUB}, check_grants=True)
             await self._resend(store, head)
             intake = {row["topic"]: int(row["next_offset"]) for row in await store.fetch("read_intake")}
@@ -113,6 +110,19 @@ class Notary:
             raise _first(errors) from errors
         finally:
             await store.close()
+
+    async def _load(self, store: Store, head: Head) -> None:
+        """All state from the ledger, and every check of it, while the last receipts are looked up."""
+        told = asyncio.create_task(last_receipts(self._config.kafka, "hub-notary-told"))
+        try:
+            await store.make_partitions()
+            await self._check(store, head)
+            self._state = await load_state(store, head, self._policy)
+            check_key(self._key, self._state.directory)
+            await check_policy(store, head, self._state.directory, self._policy)
+            await check_told(store, head, self._state.directory, await told)
+        finally:
+            told.cancel()
 
     # --- taking over -------------------------------------------------------------------------------------------
 

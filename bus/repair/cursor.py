@@ -21,11 +21,11 @@ from bus.hub.cursor import Cursor
 from bus.hub.topics import topic_settings
 from bus.kafka.connection import Connection
 from bus.kafka.reader import Reader
+from bus.kafka.tails import Tail, tails
 from bus.ledger.store import Store
 from bus.tlog import Leaf
 
 CHUNK: Final = 1000
-STRIDE: Final = 16
 DIRECTORY: Final = registry.directory_ids()
 
 
@@ -47,18 +47,14 @@ async def inboxes(connection: Connection, topics: Sequence[str]) -> dict[str, In
     """The last record of each inbox, and of the directory, whatever stands behind it."""
     names = [name for name in topics if name == HUB_DIRECTORY or (parse_topic(name) or ("",))[0] == "in"]
     async with Reader(connection, "hub-repair-inboxes") as reader:
-        first, ends = await reader.beginning_offsets(names), await reader.end_offsets(names)
-        found = {name: Inbox(is_emptied=ends[name] > 0) for name in names}
-        left, stride = [name for name in names if first[name] < ends[name]], STRIDE
-        while left:
-            starts = {name: max(first[name], ends[name] - stride) for name in left}
-            for record in await reader.fetch(starts, {name: ends[name] for name in left}):
-                index, seq = record.header("bus-index") or b"", record.header("bus-seq") or b"-1"
-                if index.isdigit():
-                    found[record.topic] = Inbox(int(index), int(seq))
-            left = [name for name in left if found[name].index < 0 and starts[name] > first[name]]
-            stride *= STRIDE
-    return found
+        ends = await tails(reader, names, lambda record: (record.header("bus-index") or b"").isdigit())
+    return {name: _inbox(tail) for name, tail in ends.items()}
+
+
+def _inbox(tail: Tail) -> Inbox:
+    if tail.record is None:
+        return Inbox(is_emptied=tail.end > 0)
+    return Inbox(int(tail.record.header("bus-index") or b"-1"), int(tail.record.header("bus-seq") or b"-1"))
 
 
 def delivered_to(lane: str, known: Mapping[str, Inbox]) -> int:

@@ -6,29 +6,24 @@ carries the leaf itself. Both lie in Kafka, which the database's fate does not t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from msgspec import Struct, field
 
-from bus.errors import Malformed
-from bus.events import registry
-from bus.events.codec import decode_receipt
-from bus.events.names import HUB, HUB_DIRECTORY, LANES, in_topic, parse_topic, receipts_topic
+from bus.events.names import HUB_DIRECTORY, parse_topic
 from bus.events.types import ReceiptItem
 from bus.hub.receipts import stream_of
+from bus.hub.told import KeyOf, read_receipt
 from bus.kafka.connection import Connection
 from bus.kafka.reader import Reader
 from bus.kafka.records import Record
+from bus.tlog import leaf_hash
 from bus.tlog.leaf import LEAF_SIZE
 from bus.trust.batch import BatchVerifier
-from bus.trust.bus_signature import BusSignature
-from bus.trust.commitment import receipt_commitment
 
 MARGIN_MS = 600_000
 """Brokers have clocks of their own: reading begins so much before the last entry that the ledger has."""
 LONGEST_FLUSH = 100_000
-
-KeyOf = Callable[[bytes], bytes | None]
 
 
 class Heard(Struct):
@@ -42,6 +37,7 @@ class Heard(Struct):
         numbers: the last number of each inbox, and the entry that has it.
         given: which numbers a lost entry had in inboxes.
         unsigned: receipts whose signature is not the hub's.
+        torn: entries of which two receipts, or two inboxes, say different things.
     """
 
     size: int
@@ -51,6 +47,24 @@ class Heard(Struct):
     numbers: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     given: dict[int, dict[tuple[str, str], int]] = field(default_factory=dict)
     unsigned: int = 0
+    torn: set[int] = field(default_factory=set)
+
+    def receipt(self, item: ReceiptItem) -> None:
+        """Note what a signed receipt says of an entry."""
+        known = self.items.setdefault(item.index, item)
+        if known.leaf_hash != item.leaf_hash:
+            self.torn.add(item.index)
+
+    def delivered(self, index: int, leaf: bytes) -> None:
+        """Note the leaf that an inbox has of an entry."""
+        if self.leaves.setdefault(index, leaf) != leaf:
+            self.torn.add(index)
+
+    @property
+    def contradiction(self) -> int | None:
+        """The first entry of which two things were told, each by the hub: then there were two histories."""
+        other = (n for n, leaf in self.leaves.items() if n in self.items and self.items[n].leaf_hash != leaf_hash(leaf))
+        return min((*self.torn, *other), default=None)
 
     @property
     def end(self) -> int:
@@ -59,22 +73,20 @@ class Heard(Struct):
 
 
 async def listen(
-    connection: Connection, orgs: Iterable[str], *, size: int, time_us: int, origin: str, key_of: KeyOf
+    connection: Connection, topics: Iterable[str], *, size: int, time_us: int, origin: str, key_of: KeyOf
 ) -> Heard:
     """Read receipts and inboxes for entries from ``size`` on.
 
     Args:
         connection: the hub's.
-        orgs: the organisations of the directory.
+        topics: all that there are.
         size: what the ledger has.
         time_us: the time of its last entry.
         origin: the log.
         key_of: the directory's keys: who signs receipts.
     """
     heard = Heard(size)
-    members = sorted({HUB, *orgs})
-    receipts = [receipts_topic(org, lane) for org in members for lane in LANES]
-    inboxes = _inboxes(members)
+    receipts, inboxes = of_kind(topics, "receipts"), _inboxes(topics)
     since_ms = time_us // 1000 - MARGIN_MS if size else 0
     streams: dict[bytes, int] = {}
     verifier, told = BatchVerifier(), frozenset(receipts)
@@ -95,27 +107,15 @@ async def listen(
 def _receipt(
     heard: Heard, record: Record, origin: str, verifier: BatchVerifier, key_of: KeyOf, streams: dict[bytes, int]
 ) -> None:
-    info = registry.by_name("Receipt")
-    raw = record.header("bus-signature")
-    if record.value is None or raw is None:
+    told = read_receipt(record, origin, verifier, key_of)
+    if told is None:
+        heard.unsigned += record.value is not None
         return
-    try:
-        receipt = decode_receipt(record.value)
-        signature = BusSignature.decode(raw)
-    except Malformed:
-        heard.unsigned += 1
-        return
-    commitment = receipt_commitment(info.fingerprint, record.value[5:])
-    ours = (signature.batch.organisation, signature.batch.origin, receipt.origin) == (HUB, origin, origin)
-    if not ours or verifier.verify_many([(signature, commitment)], key_of) != [None]:
-        heard.unsigned += 1
-        return
-    lost = [item for item in receipt.items if item.index >= heard.size]
+    lost = [item for item in told.items if item.index >= heard.size]
     for item in lost:
-        heard.items[item.index] = item
+        heard.receipt(item)
     if lost:
-        stream = signature.batch.stream
-        streams[stream] = min(streams.get(stream, lost[0].index), *(item.index for item in lost))
+        streams[told.stream] = min(streams.get(told.stream, lost[0].index), *(item.index for item in lost))
 
 
 def _first(origin: str, stream: bytes, low: int, size: int) -> int | None:
@@ -131,7 +131,7 @@ def _delivered(heard: Heard, record: Record) -> None:
     if index is None or leaf is None or len(leaf) != LEAF_SIZE or not index.isdigit():
         return
     if int(index) >= heard.size:
-        heard.leaves[int(index)] = leaf
+        heard.delivered(int(index), leaf)
     place = parse_topic(record.topic)
     if place is not None and seq is not None and seq.isdigit():
         heard.numbers[place[1], place[2]] = (int(index), int(seq))
@@ -139,14 +139,21 @@ def _delivered(heard: Heard, record: Record) -> None:
             heard.given.setdefault(int(index), {})[place[1], place[2]] = int(seq)
 
 
-def _inboxes(orgs: Iterable[str]) -> list[str]:
+def of_kind(topics: Iterable[str], kind: str) -> list[str]:
+    """The topics of one kind, sorted."""
+    return sorted(name for name in topics if (place := parse_topic(name)) is not None and place[0] == kind)
+
+
+def _inboxes(topics: Iterable[str]) -> list[str]:
     """Where the hub delivers: everyone's directory, and each organisation's own."""
-    return [HUB_DIRECTORY, *(in_topic(org, lane) for org in sorted(set(orgs) - {HUB}) for lane in LANES)]
+    return [*({HUB_DIRECTORY} & set(topics)), *of_kind(topics, "in")]
 
 
-async def fetch_delivered(connection: Connection, orgs: Iterable[str], wanted: set[int], since_us: int) -> list[Record]:
+async def fetch_delivered(
+    connection: Connection, topics: Iterable[str], wanted: set[int], since_us: int
+) -> list[Record]:
     """Inbox records of these entries, one each: value and signature as their senders made them."""
-    inboxes = _inboxes(orgs)
+    inboxes = _inboxes(topics)
     found: dict[int, Record] = {}
     async with Reader(connection, "hub-repair") as reader:
         starts = await reader.offsets_at(inboxes, since_us // 1000 - MARGIN_MS)

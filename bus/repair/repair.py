@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bus.errors import LedgerError, StartRefused, UsageError
-from bus.events.names import parse_topic
 from bus.hub import faults
 from bus.hub.config import HubConfig
 from bus.hub.cursor import Cursor
@@ -19,6 +18,7 @@ from bus.hub.load import check_cursors, check_signed, is_hubs, load_state
 from bus.hub.nonces import nonces_of
 from bus.hub.sequencer import State
 from bus.hub.tilefiles import write_durable
+from bus.hub.told import hub_keys
 from bus.kafka.admin import Admin
 from bus.kafka.reader import Reader
 from bus.kafka.records import Record
@@ -125,12 +125,16 @@ class _Repair:
         """Whether what was told of entries that the ledger lacks is enough to make them again."""
         self.heard = await listen(
             self.config.kafka,
-            self._orgs(),
+            self.topics,
             size=self.head.size,
             time_us=self.head.time_us,
             origin=self.config.origin,
             key_of=self._key_of(state),
         )
+        torn = self.heard.contradiction
+        if torn is not None:
+            self._stuck("other-history", f"two things were told of entry {torn}", "the hub has told two histories")
+            return False
         told = {f"witness {one.witness}": one.size or 0 for one in self.scene.held}
         told["the newest checkpoint"] = self.report.signed or 0
         told |= {f"the cursor of the {lane} lane": one.index + 1 for lane, one in cursors.items()}
@@ -215,10 +219,10 @@ class _Repair:
     # --- making again ------------------------------------------------------------------------------------------
 
     def _key_of(self, state: State) -> Callable[[bytes], bytes | None]:
-        hub = self.key
+        hub, known = self.key, hub_keys(state.directory)
 
         def key_of(key_id: bytes) -> bytes | None:
-            return hub.public_key if key_id == hub.key_id else state.directory.public_key(key_id)
+            return hub.public_key if key_id == hub.key_id else known(key_id)
 
         return key_of
 
@@ -254,7 +258,7 @@ class _Repair:
         missing = {index for index, (topic, first, _) in places.items() if (topic, first) not in found}
         wanted = missing & self.heard.leaves.keys() | {i for i in missing if self._is_accepted(i)}
         if wanted:
-            for record in await fetch_delivered(self.config.kafka, self._orgs(), wanted, self.head.time_us):
+            for record in await fetch_delivered(self.config.kafka, self.topics, wanted, self.head.time_us):
                 topic, first, _ = places[int(record.header("bus-index") or b"")]
                 sent = as_sent(record, topic, first)
                 if sent is not None:
@@ -263,9 +267,6 @@ class _Repair:
 
     def _is_accepted(self, index: int) -> bool:
         return self.lost[index - self.lost[0].index].outcome == Outcome.ACCEPTED
-
-    def _orgs(self) -> set[str]:
-        return {place[1] for name in self.topics if (place := parse_topic(name)) is not None}
 
     # --- writing -----------------------------------------------------------------------------------------------
 

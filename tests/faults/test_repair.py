@@ -180,6 +180,24 @@ async def test_a_database_older_than_the_cursor_alone_is_made_good_from_receipts
 
 
 @pytest.mark.deep
+async def test_a_database_older_than_receipts_alone_is_not_written_on(hurt: Hurt) -> None:
+    """Nothing was delivered or published: the notary refuses by what senders were told, also half-way through a repair."""
+    await hurt.back_up()
+    await hurt.start("notary")
+    await hurt.grow(17, 80)
+    await hurt.stop()
+    before = await contents(hurt)
+    await hurt.roll_back()
+    assert "older than what senders were told" in await hurt.refuses("notary")
+    assert hurt.bus("hub", "repair", "--yes", fault="repair.appended").returncode == -signal.SIGKILL
+    assert "older than what senders were told" in await hurt.refuses("notary")
+    code, report = await hurt.repair("--yes")
+    assert (code, report["partial"]) == (0, [])
+    assert await contents(hurt) == before
+    await recovers(hurt)
+
+
+@pytest.mark.deep
 async def test_lost_and_forged_files_are_written_again_and_forged_ones_kept(hurt: Hurt) -> None:
     """Without its tiles, and with a forged one, the publisher refuses; the ledger has all that is needed."""
     tiles = hurt.published / "log" / "tile"
