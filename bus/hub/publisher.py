@@ -60,9 +60,17 @@ RENEW_S = 60.0
 """… except each minute, so that the newest carries a fresh time of its witnesses."""
 RETRY_S = 5.0
 """How soon a checkpoint without a quorum is taken to the witnesses again."""
+SUBMIT_S = 20.0
+"""A checkpoint of a head that was read longer ago is taken to no witness: what was committed since would be older than
+a cosignature that does not have it. The next round makes a newer one."""
 KEEP_COSIGNATURE_S = 30.0
 """A cosignature that comes later, or is dated so far from now, is thrown away: its time would say of entries that
 they were added earlier or later than they were, to every auditor and for ever."""
+
+
+def now_s() -> float:
+    """A clock that nobody sets, and that goes on while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class LogPublisher:
@@ -79,6 +87,7 @@ class LogPublisher:
         self._policy = Policy.load(self._folder / "policy")
         self._witnessed: dict[str, int] = {}
         self._renew_at = 0.0
+        self._read_at = 0.0
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -134,6 +143,7 @@ class LogPublisher:
 
     async def _publish(self, connection: Any, session: aiohttp.ClientSession, edge: RightEdge) -> None:
         """Tiles, then the signature, then the witnesses; nothing if nothing has grown and the newest is fresh."""
+        self._read_at = now_s()
         head = await connection.fetchrow(QUERIES["committed"])
         fresh = time.monotonic() < self._renew_at
         if head["size"] == 0 or (head["size"] == edge.size and fresh):
@@ -181,10 +191,10 @@ class LogPublisher:
 
     async def _witness(self, connection: Any, session: aiohttp.ClientSession, note: Note, size: int) -> bool:
         """Ask every witness of the policy; a checkpoint with a quorum becomes the public one, which is the answer."""
-        begun = time.monotonic()
+        begun = now_s()
         asked = [self._ask(session, witness, note, size) for witness in self._policy.witnesses if witness.url]
         answers = [line for lines in await asyncio.gather(*asked) for line in lines]
-        if time.monotonic() - begun > KEEP_COSIGNATURE_S:
+        if now_s() - begun > KEEP_COSIGNATURE_S:
             log.warning("publisher.cosignatures_late", size=size)
             return False
         cosigned = note.with_signatures(answers)
@@ -207,6 +217,9 @@ class LogPublisher:
             old = self._witnessed.get(witness.name, 0)
             try:
                 proof = await asyncio.to_thread(self._consistency, old, size)
+                if now_s() - self._read_at > SUBMIT_S:
+                    log.warning("publisher.checkpoint_old", size=size)
+                    return ()
                 lines = await add_checkpoint(session, witness.url, old=old, proof=proof, note=note.encode())
             except WitnessConflict as conflict:
                 if conflict.size > size:
