@@ -6,11 +6,15 @@ import asyncio
 import os
 import re
 import signal
+import time
 from typing import Any
 
 import asyncpg
 import pytest
 
+from bus.errors import Unavailable
+from bus.hub.config import HubConfig
+from bus.hub.notary import Notary
 from bus.hub.topics import topics_of
 from bus.kafka.admin import Admin
 from bus.kafka.reader import Reader
@@ -30,6 +34,15 @@ async def epoch(members: Members) -> int:
     connection = await asyncpg.connect(members.status["postgres"]["dsn"])
     try:
         return await connection.fetchval("SELECT epoch FROM ledger.head")
+    finally:
+        await connection.close()
+
+
+async def size(members: Members) -> int:
+    """How many entries there are."""
+    connection = await asyncpg.connect(members.status["postgres"]["dsn"])
+    try:
+        return await connection.fetchval("SELECT size FROM ledger.head")
     finally:
         await connection.close()
 
@@ -253,3 +266,35 @@ async def test_lost_cursor_stops_the_courier_instead_of_delivering_twice(sandbox
         assert "hub.cursor was lost" in roles.log_text("courier")
         await writer.send_all([Outgoing("hub.cursor", lane, value, ()) for lane, value in kept.items()])
     await roles.start("courier")
+
+
+class Stepped:
+    """A machine's clock that somebody sets while a program runs."""
+
+    def __init__(self) -> None:
+        self.hours = 0
+
+    def now_us(self) -> int:
+        """Microseconds since 1970."""
+        return time.time_ns() // 1000 + self.hours * 3_600_000_000
+
+
+async def test_a_notary_whose_clock_is_stepped_records_nothing(sandbox: Sandbox, roles: Roles) -> None:
+    """An hour ahead, it stops at its next flush or sign of life: the database has another time. What waits is recorded later."""
+    members = Members(sandbox)
+    roles.kill("notary")
+    clock = Stepped()
+    notary = Notary(HubConfig.load(sandbox.home.hub / "hub.toml"), clock=clock)
+    running = asyncio.create_task(notary.run())
+    await until(lambda: notary.ready.is_set() or running.done(), 30, "the notary is ready")
+    before = await size(members)
+    clock.hours = 1
+    platform, hotline = members.having("platform")[0], members.having("hotline")[0]
+    async with Writer(members.connection(platform), "stepped") as writer:
+        await writer.send_all([members.forge.record(platform, members.forge.event(platform, (hotline,)))])
+    with pytest.raises(Unavailable, match="the notary's clock differs from the database's by"):
+        await asyncio.wait_for(running, 30)
+    assert await size(members) == before
+    await roles.start("notary")
+    while await size(members) == before:  # noqa: ASYNC110 - another process records it
+        await asyncio.sleep(0.1)
