@@ -64,6 +64,11 @@ class LogMemory:
         self._waiting += len(kept)
         return len(leaves) - len(kept)
 
+    @property
+    def is_filling(self) -> bool:
+        """Whether so many leaves wait that there may soon be no room."""
+        return self._waiting > MOST_WAITING // 2
+
     def waiting(self) -> int:
         """How many leaves wait."""
         return self._journal.rows("SELECT count(*) FROM log_leaf WHERE origin = ?", (self._origin,))[0][0]

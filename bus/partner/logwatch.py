@@ -18,6 +18,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import Any, Final, Literal, TypeVar
 
 import structlog
@@ -38,7 +39,9 @@ BATCH: Final = 1024
 """Leaves that are looked up with one reading of the tiles above them."""
 MOST_ALARMS: Final = 1000
 EVERY_S: Final = 10.0
-"""Longest time between two looks at the log."""
+"""Longest time between two looks at the log …"""
+PAUSE_S: Final = 1.0
+"""… and the shortest."""
 
 Kind = Literal["not-in-log", "log-forked", "log-stale"]
 
@@ -106,6 +109,8 @@ class LogWatch:
         self._on_alarm = on_alarm
         self._alarms: list[LogAlarm] = []
         self._looking = asyncio.Lock()
+        self._hurry = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._good_at_us = self._clock.now_us()
         self._stale = self._forked = False
 
@@ -117,14 +122,21 @@ class LogWatch:
     def note(self, leaves: Sequence[Seen]) -> None:
         """Expect these leaves in the log. For the memory's thread."""
         dropped = self._memory.note(leaves, self._clock.now_us())
+        if self._memory.is_filling and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._hurry.set)
         if dropped:
             log.warning("subscriber.log_unchecked", entries=dropped)
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Look until cancelled; earlier than it is time for where leaves come faster than they can wait."""
+        self._loop = asyncio.get_running_loop()
         while True:
+            self._hurry.clear()
             await self.look()
-            await asyncio.sleep(min(EVERY_S, self._within_s / 6))
+            pause_s = min(EVERY_S, self._within_s / 6)
+            await asyncio.sleep(min(PAUSE_S, pause_s))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), max(0.0, pause_s - PAUSE_S))
 
     async def look(self) -> None:
         """Look once. Raises nothing: what goes wrong is an alarm when it lasts."""

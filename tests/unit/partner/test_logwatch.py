@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -96,10 +97,14 @@ class Watcher:
         self.journal = Journal(self.path)
         self.memory = LogMemory(self.journal, ORIGIN)
         self.thread = ThreadPoolExecutor(1)
-        policy = Policy.parse(self.published.policy(quorum=quorum))
-        self.watch = LogWatch(
-            ORIGIN, policy, self.fetch, self.memory, self.thread,
-            within_s=WITHIN_S, clock=self.clock, on_alarm=self.told.append,
+        self.policy = Policy.parse(self.published.policy(quorum=quorum))
+        self.watch = self.watching()
+
+    def watching(self, within_s: float = WITHIN_S) -> LogWatch:
+        """A watch."""
+        return LogWatch(
+            ORIGIN, self.policy, self.fetch, self.memory, self.thread,
+            within_s=within_s, clock=self.clock, on_alarm=self.told.append,
         )  # fmt: skip
 
     def end(self) -> None:
@@ -279,6 +284,34 @@ async def test_only_so_much_waits(watcher: Watcher, monkeypatch: pytest.MonkeyPa
     assert await watcher.look() == []
     watcher.watch.note([seen(number) for number in range(10)])
     assert watcher.memory.waiting() == 10
+
+
+async def test_a_flood_is_looked_up_before_there_is_no_room(watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who delivers much at once gets nothing past the check by filling up what waits for it."""
+    monkeypatch.setattr("bus.partner.logmemory.MOST_WAITING", 100)
+    monkeypatch.setattr("bus.partner.logwatch.EVERY_S", 3600.0)
+    monkeypatch.setattr("bus.partner.logwatch.PAUSE_S", 0.01)
+    watcher.watch = watcher.watching(within_s=10**6)
+    watcher.published.grow([entry(number) for number in range(600)])
+    looking = asyncio.create_task(watcher.watch.run())
+    loop, settled, settle = asyncio.get_running_loop(), asyncio.Event(), watcher.memory.settle
+
+    def noted(*found: Any) -> None:
+        settle(*found)
+        loop.call_soon_threadsafe(settled.set)
+
+    monkeypatch.setattr(watcher.memory, "settle", noted)
+    with capture_logs() as logs:
+        for first in range(0, 600, 60):
+            leaves = [seen(number, "x" if number == 599 else "") for number in range(first, first + 60)]
+            await loop.run_in_executor(watcher.thread, watcher.watch.note, leaves)
+            async with asyncio.timeout(60):
+                await settled.wait()
+            settled.clear()
+    await watcher.watch.look()  # behind the one that is under way
+    looking.cancel()
+    assert not [line for line in logs if line["event"] == "subscriber.log_unchecked"]
+    assert [(alarm.problem, alarm.index) for alarm in watcher.watch.alarms] == [("foreign", 599)]
 
 
 # --- two histories ----------------------------------------------------------------------------------------------------
