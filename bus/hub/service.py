@@ -168,6 +168,7 @@ def _report(role: str, error: Exception) -> None:
     if isinstance(error, BusError):
         log.warning("hub.role_restarts", role=role, error=error.message)
     elif reachable_error(error):
-        log.warning("hub.role_restarts", role=role, error=type(error).__name__)
+        told: str | None = getattr(error, "strerror", None)  # such as that the disk is full; never a value of ours
+        log.warning("hub.role_restarts", role=role, error=told or type(error).__name__)
     else:
         log.error("hub.role_failed", role=role, error=type(error).__name__, exc_info=error)

@@ -46,7 +46,9 @@ class Course:
         """Take over directory events that come before the entries."""
         for row in rows:
             info = registry.by_id(row["schema_id"])
-            assert info is not None
+            if info is None or row["header"] is None or row["body"] is None:
+                index = row["index"]
+                fail("directory", index, f"Entry {index} is an event of the directory that cannot be read", "content")
             self._apply(row["index"], assemble(info, row["header"], row["body"], b"\0"))
 
     def entries(self, rows: Sequence[Row], leaves: Sequence[Leaf]) -> None:
