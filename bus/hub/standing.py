@@ -15,5 +15,7 @@ def standing_of(accepted: Accepted | None) -> Standing | None:
     if accepted.standing is None and accepted.told is not None:
         info, header, body, *_ = accepted.told
         viewed = body.viewed if info.name in VIEWED_TYPES else None
-        accepted.standing = Standing(info.name, header.issuer, header.step, header.addressee, header.event_id, viewed)
+        accepted.standing = Standing(
+            info.name, header.issuer, header.step, header.addressee, header.event_id, viewed, about=header.about
+        )
     return accepted.standing

@@ -7,7 +7,7 @@ the state is nothing but the fold: the last step of each line of each subject.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -29,6 +29,8 @@ from bus.policy import Subject
 
 HUB = "hub"
 HELD = "le_hold"
+FOREBEARS = 8
+"""How far back it is looked for who viewed a file: from subject to what that is about, and so on."""
 Row = tuple[int, UUID, str, str, str | None, bool]
 """A row of ``ledger.step``."""
 
@@ -59,7 +61,7 @@ def subject_of(info: SchemaInfo, header: Header, accepted: dict[bytes, Accepted]
         about.thread,
         about.lane,
         standing.issuer,
-        viewed=root.viewed,
+        viewed=_viewed_above(root, accepted),
         heard=heard_by(about),
         recalled=RECALLED in about.reach or (opener is not None and RECALLED in opener.reach),
     )
@@ -75,6 +77,16 @@ def subject_of(info: SchemaInfo, header: Header, accepted: dict[bytes, Accepted]
     return structs.replace(
         known, owner=on.issuer, addressee=on.addressee, main=main, own=own, reach=reach, held_until_us=held
     )
+
+
+def _viewed_above(root: Standing, accepted: Mapping[bytes, Accepted]) -> Viewed | None:
+    """What is stated of who viewed the file, here or in what this subject is about, and that about, and so on."""
+    for _ in range(FOREBEARS + 1):
+        above = None if root.about is None else standing_of(accepted.get(root.about))
+        if root.viewed is not None or above is None:
+            return root.viewed
+        root = standing_of(accepted.get(above.subject)) or above
+    return None
 
 
 def _runs_on(life: Lifecycle, header: Header, about: Standing) -> bytes | None:
@@ -172,9 +184,7 @@ async def look_up(reads: Reads, candidates: Sequence[object], accepted: dict[byt
     ids = subjects_in(candidates)
     if not ids:
         return
-    await _add(reads, ids, accepted)
-    opened = {one.standing.subject for one in map(accepted.get, ids) if one is not None and one.standing is not None}
-    await _add(reads, [one for one in opened if one not in accepted or accepted[one].standing is None], accepted)
+    opened = await _add_with_openers(reads, ids, accepted)
     keys = [UUID(one) for one in {*ids, *opened} if one in accepted]
     if not keys:
         return
@@ -189,8 +199,36 @@ async def look_up(reads: Reads, candidates: Sequence[object], accepted: dict[byt
     for row in await reads.fetch("find_reach", keys):
         accepted[row["event"].bytes].reach |= {row["org"]}
     await _add_viewed(reads, [one for one in opened if one in accepted], accepted)
+    if any(map(_states_viewed, candidates)):
+        await _add_forebears(reads, opened, accepted)
     for row in await reads.fetch("bodies", list(holds)) if holds else ():
         holds[row["index"]].held_until_us = getattr(_body(row), "hold_until", None)
+
+
+async def _add_with_openers(reads: Reads, ids: Iterable[bytes], accepted: dict[bytes, Accepted]) -> set[bytes]:
+    """Add events, and those that opened their subjects; the ids of these."""
+    await _add(reads, [one for one in ids if one not in accepted or accepted[one].standing is None], accepted)
+    known = (accepted[one].standing for one in ids if one in accepted)
+    opened = {one.subject for one in known if one is not None}
+    await _add(reads, [one for one in opened if one not in accepted or accepted[one].standing is None], accepted)
+    return opened
+
+
+async def _add_forebears(reads: Reads, opened: set[bytes], accepted: dict[bytes, Accepted]) -> None:
+    """Add what subjects are about, and that about, up to where it was stated who viewed the file."""
+    for _ in range(FOREBEARS):
+        roots = [accepted[one].standing for one in opened if one in accepted]
+        above = {one.about for one in roots if one is not None and one.viewed is None and one.about is not None}
+        if not above:
+            return
+        opened = await _add_with_openers(reads, above, accepted)
+        await _add_viewed(reads, [one for one in opened if one in accepted], accepted)
+
+
+def _states_viewed(candidate: object) -> bool:
+    """Whether an event of the flush says who viewed a file."""
+    decoded = candidate.decoded if isinstance(candidate, Candidate) else None
+    return decoded is not None and getattr(decoded.body, "viewed", None) is not None
 
 
 async def _add(reads: Reads, ids: Sequence[bytes], accepted: dict[bytes, Accepted]) -> None:
@@ -201,7 +239,8 @@ async def _add(reads: Reads, ids: Sequence[bytes], accepted: dict[bytes, Accepte
         info = registry.by_id(row["schema_id"])
         subject = event_id if row["subject"] is None else row["subject"].bytes
         name = "" if info is None else info.name
-        standing = Standing(name, row["issuer"], row["step"], row["addressee"], subject)
+        about = None if row["about"] is None else row["about"].bytes
+        standing = Standing(name, row["issuer"], row["step"], row["addressee"], subject, about=about)
         accepted[event_id] = Accepted(
             row["index"], row["commitment"], row["thread"].bytes, row["lane"], standing, decision=row["decision"]
         )

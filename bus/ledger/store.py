@@ -60,6 +60,7 @@ class Standing(Struct, gc=False):
         viewed: of an event that opened a subject: what was first stated there of who viewed the file.
         steps: the same: the last step of each (type, line) since it was opened.
         held_until_us: the same: when the last police hold ends by itself; None if that is not known, or there was none.
+        about: what it is about.
     """
 
     type: str
@@ -70,6 +71,7 @@ class Standing(Struct, gc=False):
     viewed: Viewed | None = None
     steps: dict[tuple[str, str], str] | None = None
     held_until_us: int | None = None
+    about: bytes | None = None
 
 
 class Accepted(Struct, gc=False):

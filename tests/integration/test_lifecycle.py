@@ -96,6 +96,11 @@ async def test_a_chain_leads_to_its_root(desk: Desk, sandbox: Sandbox) -> None:
     assert reasons == ()
     assert (await desk.say("police-lowlands", "Report", "closed", ("clearing-house",), referred))[1][0] == "step-order"
     assert (await desk.say("police-lowlands", "Report", "received", ("clearing-house",), referred))[0] == "accepted"
+    clearing = ("clearing-house",)
+    _, _, hit = await desk.say("glimmerchat", "HashHit", "detected", clearing, viewed=stated)
+    _, _, silent = await desk.say("glimmerchat", "Report", "filed", clearing, hit, viewed=None)
+    for viewed, expected in (({**stated, "exif": True}, ("viewed-changed",)), (stated, ())):
+        assert (await desk.say("glimmerchat", "Report", "supplemented", clearing, silent, viewed=viewed))[1] == expected
 
 
 async def test_steps_can_be_told_again_from_the_entries(desk: Desk, sandbox: Sandbox) -> None:

@@ -44,7 +44,7 @@ SELECT event_id, index, commitment, thread, lane FROM ledger.accepted_id WHERE e
 -- find_standing --
 -- What was said under these ids, by whom, who heard it, and which subject it belongs to, where that is another event.
 SELECT accepted.event_id, accepted.index, accepted.commitment, accepted.thread, accepted.lane,
-       entry.schema_id, entry.issuer, entry.step, entry.addressee, step.subject, record.decision
+       entry.schema_id, entry.issuer, entry.step, entry.addressee, entry.about, step.subject, record.decision
 FROM ledger.accepted_id AS accepted
 JOIN ledger.entry ON entry.index = accepted.index
 LEFT JOIN ledger.record ON record.index = accepted.index

@@ -348,6 +348,30 @@ def test_who_viewed_the_file_is_copied_unchanged(shared: World) -> None:
     assert refer(None) == ()
 
 
+def test_who_viewed_the_file_holds_from_subject_to_subject(shared: World) -> None:
+    """A hit states it, a report about the hit leaves it out, a notice about that report lies between: still no change."""
+    stated = {"by_provider": True, "exif": None, "public": False, "stated_by": "pixelpost"}
+
+    def say(org: str, name: str, step: str, about: bytes | None, viewed: Any) -> tuple[int, tuple[str, ...], bytes]:
+        to = tuple(sorted({"clearing-desk", "lighthouse", "pixelpost"} - {org}))
+        extra = {"addressee": "pixelpost"} if name == "TakedownNotice" else {}
+        event = make(shared, org, name, step, about, to, **extra)
+        if name != "TakedownNotice":
+            event["body"]["viewed"] = viewed
+        return send(shared, org, event)
+
+    _, _, hit = say("pixelpost", "HashHit", "detected", None, stated)
+    _, _, report = say("pixelpost", "Report", "filed", hit, None)
+    _, reasons, notice = say("lighthouse", "TakedownNotice", "issued", report, None)
+    assert reasons == ()
+    _, _, second = say("clearing-desk", "Report", "filed", notice, None)
+    for about in (report, second):
+        changed = {**stated, "public": True}
+        assert say("clearing-desk", "Report", "supplemented", about, changed)[1] == ("viewed-changed",)
+        assert say("clearing-desk", "Report", "supplemented", about, stated)[1] == ()
+        assert say("lighthouse", "Assessment", "proposed", about, changed)[1] == ("viewed-changed",)
+
+
 def test_nobody_speaks_of_what_it_was_never_sent(shared: World) -> None:
     """Police who merely know a notice's id hold nothing up, and nobody tells them where it stands; a court may order."""
     _, _, about = send(shared, "ministry", make(shared, "ministry", "TakedownNotice", "issued", addressee="pixelpost"))
