@@ -25,6 +25,8 @@ TELLING: Final = frozenset({
     NOTICE, "TakedownAction", "Acknowledgement", RECALL, "Overdue",
 })  # fmt: skip
 """Types of event that tell facts, or by themselves begin a case."""
+REMARKS: Final = frozenset({"TakedownAction", "Acknowledgement"})
+"""Those of them that say nothing unless a case is open that they are about."""
 _HOUR_US: Final = 3_600_000_000
 
 
@@ -53,6 +55,10 @@ class Casebook:
         """The other types that may be owed something; only those of them that name an addressee need be read."""
         rows = () if self.table is None else self.table.rows.values()
         return frozenset[str]().union(*(row.applies_to for row in rows if row.enforce)) - TELLING
+
+    def concerns(self, name: str, about: bytes | None, addressee: str | None) -> bool:
+        """Whether an event need be read at all: most acknowledgements are about what nobody owes anything for."""
+        return name not in REMARKS or addressee is not None or about in self._roots
 
     # --- reading -----------------------------------------------------------------------------------------------
 

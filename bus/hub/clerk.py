@@ -171,6 +171,9 @@ class Clerk:
                 return
 
     async def _take(self, connection: Any, row: Any) -> None:
+        info, about = registry.by_id(row["schema_id"]), row["about"]
+        if info is not None and not self._book.concerns(info.name, about and about.bytes, row["addressee"]):
+            return
         seen = _seen(row)
         self._sent.pop(seen.header.event_id, None)
         if seen.info.name == "LogContinued" and seen.index > 0:

@@ -182,7 +182,8 @@ SELECT size, extract(epoch FROM clock_timestamp())::float8 AS now_s FROM ledger.
 -- clerk_entries --
 -- Accepted entries in a range, in order, of types that tell facts, and of types that can be owed something where they
 -- say by whom: what the clerk's casebook is made of.
-SELECT entry.index, entry.time_us, entry.schema_id, entry.step, record.header, record.decision, content.body
+SELECT entry.index, entry.time_us, entry.schema_id, entry.step, entry.about, entry.addressee,
+       record.header, record.decision, content.body
 FROM ledger.entry JOIN ledger.record USING (index) LEFT JOIN ledger.content USING (index)
 WHERE entry.index >= $1 AND entry.index < $2 AND entry.outcome = 1
   AND (entry.schema_id = ANY ($3::integer[]) OR (entry.schema_id = ANY ($4::integer[]) AND entry.addressee IS NOT NULL))

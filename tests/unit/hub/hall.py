@@ -139,7 +139,8 @@ class Clerk:
     def read(self) -> None:
         """Take in what is new."""
         for seen in [one for one in self.hall.seen() if one.index >= self._read]:
-            self.book.add(seen)
+            if self.book.concerns(seen.info.name, seen.header.about, seen.header.addressee):
+                self.book.add(seen)
             self._read = seen.index + 1
         for case, org in self.book.undelivered():
             if case.index in self.hall.delivered and org not in self.hall.parked:

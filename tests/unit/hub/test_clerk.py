@@ -450,6 +450,19 @@ def test_a_clock_starts_on_the_fact_that_its_row_names(start: str, late: bool) -
     assert hall.said() == (["overdue"] if late else [])
 
 
+def test_what_nobody_owes_anything_for_need_not_be_read(hall: Hall) -> None:
+    """An acknowledgement of a hit is passed over; one of a notice, and of what was done about it, is read."""
+    hit, _ = hall.tell("pixelpost", ("lighthouse",), "HashHit", "detected")
+    notice, clerk = hall.notice(), hall.clerk()
+    assert hall.act(notice, "acknowledged") is None
+    action = hall.seen()[-1].header.event_id
+    clerk.read()
+    concerned = [clerk.book.concerns("Acknowledgement", one, None) for one in (hit, notice, action, b"?" * 16)]
+    assert concerned == [False, True, True, False]
+    assert clerk.book.concerns("Acknowledgement", hit, "lighthouse")
+    assert clerk.book.concerns("Overdue", hit, None)
+
+
 def test_an_acknowledgement_by_agreement_is_owed_by_whom_it_is_addressed_to(hall: Hall) -> None:
     """A day for an urgent report: taken up in time says nothing, never taken up is late; the others owe nothing."""
     for taken in (True, False):
