@@ -9,6 +9,7 @@ from bus.events import codec, registry
 from bus.events.jsonform import to_json
 from bus.events.jsonvalues import write_record
 from bus.evidence.exhibit import Evidence, Exhibit
+from bus.evidence.report import plain
 from bus.tlog.checkpoint import Checkpoint
 
 
@@ -22,11 +23,11 @@ def contents(data: bytes) -> dict[str, Any]:
     checkpoint = evidence.event.proof.checkpoint
     earlier = evidence.earlier
     return {
-        "origin": checkpoint.origin,
+        "origin": plain(checkpoint.origin),
         "size": checkpoint.size,
         "root": checkpoint.root.hex(),
         "index": evidence.event.index,
-        "signatures": [line.name for line in evidence.note.signatures],
+        "signatures": [plain(line.name) for line in evidence.note.signatures],
         "earlier": None if earlier is None else Checkpoint.decode(earlier.note.text).size,
         "event": _event(evidence.event),
         "decision": _decision(evidence.event),

@@ -19,7 +19,7 @@ from bus.events.registry import SchemaInfo
 from bus.events.types import Decision, Header
 from bus.evidence.audience import check_audience
 from bus.evidence.exhibit import Exhibit
-from bus.evidence.report import Check, listed
+from bus.evidence.report import Check, listed, plain
 from bus.tlog.ed25519 import verify
 from bus.tlog.leaf import Leaf, Outcome
 from bus.tlog.tree import leaf_hash, root_from_inclusion
@@ -80,7 +80,7 @@ def _stands(entry: Entry, _schema: bytes | None, origin: str) -> Iterator[Check]
     yield _check(
         "inclusion",
         proven,
-        f"Entry {exhibit.index} stands in the log of {origin}, among its first {checkpoint.size} entries.",
+        f"Entry {exhibit.index} stands in the log of {plain(origin)}, among its first {checkpoint.size} entries.",
         f"The entry does not stand at index {exhibit.index} of the log that the checkpoint is of.",
     )
     leaf = entry.leaf

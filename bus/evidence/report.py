@@ -91,3 +91,9 @@ class Report(msgspec.Struct, frozen=True):
 def listed(names: Sequence[str]) -> str:
     """Names in a row, as a sentence has them."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def plain(name: str) -> str:
+    """A name whose bytes are free, as a line that does nothing to a terminal: what cannot be shown is a mark."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)

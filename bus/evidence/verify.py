@@ -15,7 +15,7 @@ from bus.evidence import words
 from bus.evidence.audience import check_audience
 from bus.evidence.entry import Entry, examine
 from bus.evidence.exhibit import Evidence
-from bus.evidence.report import Check, Facts, Recipient, Report
+from bus.evidence.report import Check, Facts, Recipient, Report, plain
 from bus.tlog.note import Note
 from bus.tlog.policy import Judgement, Policy
 from bus.tlog.tree import verify_consistency
@@ -82,7 +82,7 @@ class _Case:
     # --- the checkpoint --------------------------------------------------------------------------------------
 
     def _checkpoint(self) -> Judgement | None:
-        origin, size = self.checkpoint.origin, self.checkpoint.size
+        origin, size = plain(self.checkpoint.origin), self.checkpoint.size
         judgement, trouble = _judged(self.policy, self.evidence.note)
         if judgement is None:
             self._say("checkpoint", False, "", f"The checkpoint is refused: {trouble}.")
@@ -261,7 +261,7 @@ class _Case:
             return None
         issuer = self.directory.organisation(header.issuer)
         return Facts(
-            origin=self.checkpoint.origin,
+            origin=plain(self.checkpoint.origin),
             index=entry.exhibit.index,
             event_id=dashed(header.event_id),
             type=info.name,

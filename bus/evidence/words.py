@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bus.events.clock import format_us
 from bus.evidence.entry import Entry
-from bus.evidence.report import Bound
+from bus.evidence.report import Bound, plain
 from bus.tlog.policy import Cosigned, Judgement, Policy
 
 _YEAR_10000_S = 253_402_300_800
@@ -55,11 +55,6 @@ def _at(time_us: int) -> str:
 def who(cosigned: Iterable[Cosigned]) -> str:
     """Witnesses, each with its time."""
     return ", ".join(f"{plain(one.witness.name)} at {second(one.time_s)}" for one in cosigned)
-
-
-def plain(name: str) -> str:
-    """A policy's name, whose bytes are free, as text that can be printed."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def second(time_s: int) -> str:

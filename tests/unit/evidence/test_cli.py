@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bus.cli.app import cli
+from bus.tlog.note import Signature
+from tests.unit.evidence.colluding import Collusion
 from tests.unit.evidence.conftest import Story
 from tests.unit.evidence.support import POLICY_TEXT
 
@@ -101,6 +103,19 @@ def test_a_file_that_has_no_end_is_no_evidence(here: Path) -> None:
         assert (result.exit_code, f"{endless}: FALSE" in result.stdout) == (3, True)
         assert bus("evidence", "show", endless).exit_code == 1
         assert bus("evidence", "verify", "good", "--policy", endless).exit_code == 2
+
+
+def test_a_hostile_name_does_nothing_to_a_terminal(here: Path, story: Story) -> None:
+    """The log's name and signers' come from whoever made the file: control sequences and turned writing are not printed."""
+    lies = Collusion(story.ledger, story.evidence)
+    name = "log\u009b2Jevil\u202e\u2066"
+    lies.text = lambda text: name.encode() + text[text.index(b"\n") :]
+    lies.lines = lambda _, lines: [*lines, Signature("north\u009b2J", b"abcd", bytes(72))]
+    (here / "evil").write_bytes(lies.encode())
+    for command in (("verify", "evil", "--policy", "policy"), ("show", "evil"), ("show", "evil", "-o", "json")):
+        result = bus("evidence", *command)
+        assert "log\ufffd2Jevil" in result.stdout
+        assert all(char.isprintable() or char == "\n" for char in result.output), command
 
 
 def test_evidence_is_shown_without_being_checked(here: Path, story: Story) -> None:
