@@ -218,7 +218,7 @@ def unknown_event(flag: str) -> BusError:
     """The error of an event that is neither in the journal nor in the inbox."""
     return UsageError(
         f"{flag}: this organisation neither published that event nor has it in its inbox",
-        hint="`bus consume --from-start` lists the inbox; what Kafka keeps no longer is in the ledger.",
+        hint="`bus consume --from-start --peek` lists the inbox; what Kafka keeps no longer is in the ledger.",
     )
 
 

@@ -28,6 +28,7 @@ MOST_ACKS = 256
     examples="""
 bus consume --as ORG
 bus consume --as ORG --follow
+bus consume --as ORG --peek
 bus consume --as ORG --from-start | jq -r .type | sort | uniq -c
 bus consume --as ORG --follow --ack fetched
 bus consume --as ORG --format FORMAT --out FOLDER/
@@ -40,6 +41,7 @@ bus consume --as ORG --format FORMAT --out FOLDER/
 @option("--ack", type=click.Choice(ACKS), default=ACKS[0], show_default=True,
         help="Tell each issuer that its event was fetched.")  # fmt: skip
 @option("--show-recalled", is_flag=True, help="Print the content of what was recalled too.")
+@option("--peek", is_flag=True, help="List what there is in a table, without content, and consume none of it.")
 @option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after so many.")
 @option("--format", "form", type=click.Choice(WRITING), metavar="FORMAT",
         help="Write documents of a format instead, one of those below.")  # fmt: skip
@@ -50,6 +52,7 @@ def consume(
     from_start: bool,
     ack: str,
     show_recalled: bool,
+    peek: bool,
     limit: int | None,
     form: str | None,
     out: str | None,
@@ -67,6 +70,8 @@ def consume(
 
     profile = profile_of(as_org)
     how = {"follow": follow, "from_start": from_start, "show_recalled": show_recalled}
+    if peek:
+        return _peek(profile, how, ack=ack, limit=limit, writes=form is not None or out is not None)
     if follow:
         tell_terminal(f"Waiting for what is addressed to {profile.organisation}. Ctrl-C ends it; nothing is lost.")
     if form is None and out is None:
@@ -74,6 +79,21 @@ def consume(
     from bus.cli.consume_out import consume_out
 
     return run(consume_out(profile, form, out, how, ack=ack, limit=limit))
+
+
+def _peek(profile: Profile, how: Mapping[str, Any], *, ack: str, limit: int | None, writes: bool) -> int:
+    """Look, and take nothing.
+
+    Raises:
+        UsageError: something is asked for that is done with what is taken.
+    """
+    from bus.cli.peek import peek
+    from bus.cli.runtime import run
+    from bus.errors import UsageError
+
+    if how["follow"] or ack != ACKS[0] or writes:
+        raise UsageError("--peek consumes nothing", hint="Leave --follow, --ack, --format and --out away from it.")
+    return run(peek(profile, how, limit=limit))
 
 
 async def _consume(profile: Profile, how: Mapping[str, Any], *, ack: str, limit: int | None) -> int:

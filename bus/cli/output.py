@@ -158,13 +158,17 @@ def _layouts(rows: Sequence[Row], columns: Sequence[str], spare: Sequence[str], 
     """From the widest to the narrowest."""
     yield _layout(rows, columns, cell)
     yield _layout(rows, columns, _short_cell)
-    gone: set[str] = set()
-    for name in spare:
-        gone.add(name)
-        yield _layout(rows, [one for one in columns if one not in gone], _short_cell)
+    for last in range(1, len(spare) + 1):
+        yield _layout(rows, _without(columns, spare[:last]), _short_cell)
     if below:
-        notes = [_short_cell(row.get(below)) for row in rows]
-        yield _layout(rows, [one for one in columns if one not in {*gone, below}], _short_cell)._replace(notes=notes)
+        words = [_short_cell(row.get(below)) for row in rows]
+        notes = [f"{below}: {text}" if text else "" for text in words]
+        for last in range(len(spare) + 1):
+            yield _layout(rows, _without(columns, (*spare[:last], below)), _short_cell)._replace(notes=notes)
+
+
+def _without(columns: Sequence[str], gone: Sequence[str]) -> Sequence[str]:
+    return [name for name in columns if name not in gone]
 
 
 def _layout(rows: Sequence[Row], columns: Sequence[str], shown: Callable[[Any], str]) -> _Layout:

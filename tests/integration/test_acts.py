@@ -74,6 +74,11 @@ async def test_a_notice_is_answered_by_its_addressee_alone(bus: Shell, tmp_path:
     for org in ("fernpost", "hotline-isles"):
         await consumed(bus, org, notice)
     acted = ("--step", "removed", "--visibility", "CONTENT_REMOVED", "--preserved")
+    peeked = await bus("consume", "--as", "fernpost", "--from-start", "--peek")
+    assert peeked.code == 0
+    [line] = [line for line in peeked.out.splitlines() if notice in line]
+    assert line.split()[2:6] == ["ministry-isles", "TakedownNotice", "issued", "ok"]
+    assert "filler" not in peeked.out
     other = await bus("takedown", notice, "--as", "hotline-isles", *acted)
     assert (other.code, other.out) == (2, "")
     assert "addressed to fernpost, who alone answers it" in other.err

@@ -167,7 +167,7 @@ def test_what_may_stand_below_stands_below_before_rows_become_blocks(capsys):
     assert capsys.readouterr().out.splitlines() == [
         "index  issuer    time",
         "    7  fernpost  2026-01-31T12:00:00Z",
-        "    a-code a-code a-code a-code",
+        "    reasons: a-code a-code a-code a-code",
         "   12  tidewave  2026-01-31T12:00:01Z",
     ]
     print_table(ENTRIES, (*ENTRY, "reasons"), width=20, spare=("event_id",), below="reasons")

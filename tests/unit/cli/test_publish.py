@@ -73,6 +73,14 @@ def test_json_in_another_format_is_told_of_the_flag(bus, stopped):
     assert "say which with --format" in result.stderr
 
 
+@pytest.mark.parametrize("flags", [["--follow"], ["--ack", "fetched"], ["--format", "vics", "--out", "x/"]])
+def test_a_look_into_the_inbox_takes_nothing_and_writes_nothing(bus, stopped, flags: list[str]):
+    """What is done with what is consumed does not go with --peek."""
+    result = bus("consume", "--as", "tidewave", "--peek", *flags)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--peek consumes nothing" in result.stderr
+
+
 def test_a_slip_in_a_choice_is_told_with_the_nearest(bus, stopped):
     """A format is asked for by a name that nobody knows by heart."""
     result = bus("publish", "-", "--as", "tidewave", "--format", "cybertipline", stdin="{}")
