@@ -55,7 +55,7 @@ def event_id_of(flag: str) -> Callable[[str], bytes]:
         try:
             return parse_uuid(text.strip().lower())
         except ValueError:
-            hint = "Event ids are dashed UUIDs, as receipts have them."
+            hint = "Event ids are dashed UUIDs, as receipts and `bus consume --peek` have them."
             raise UsageError(f"{flag}: it is no event id", hint=hint) from None
 
     return rule

@@ -76,7 +76,7 @@ def publish(
         notices.sum_up()
         warned.tell()
         if check:
-            say(f"{plural(count)} could be published.")
+            say(f"{plural(count)} could be published{_to(intake.audience)}.")
             return 0
         return _send(profile, intake, sources, _Printed(count, output, intake.audience, warned.rows()), timeout)
 
@@ -228,9 +228,13 @@ def _conclude(tally: Counter[str], count: int, audience: Sequence[str], *, broke
     again = "" if broken else ": publish the same again for them"
     rest = f", {missing} without a receipt{again}" if missing else ""
     bad = tally["refused"] or tally["unknown"] or missing
+    say(f"{plural(count)}{_to(audience)}: {told}{rest}", colour="yellow" if bad else "green")
+
+
+def _to(audience: Sequence[str]) -> str:
+    """Whom events name, as the end of a phrase; how many, where they are too many to list."""
     named = ", ".join(audience) if len(audience) <= MOST_NAMED else f"{len(audience)} organisations"
-    to = f" to {named}" if audience else ""
-    say(f"{plural(count)}{to}: {told}{rest}", colour="yellow" if bad else "green")
+    return f" to {named}" if audience else ""
 
 
 def _explain(reasons: Counter[str]) -> None:

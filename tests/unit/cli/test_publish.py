@@ -45,7 +45,7 @@ def test_codes_that_no_list_has_are_told_once_with_their_number(bus, stopped):
     said = "'investigaton' is not in the list purpose, and goes as it is. Did you mean 'investigation'? (3 times)"
     assert result.stderr.splitlines() == [
         f"standard input, line 1: header.purpose: {said}",
-        "3 events could be published.",
+        "3 events could be published to hotline-north.",
     ]
 
 
