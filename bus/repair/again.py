@@ -27,10 +27,12 @@ from bus.hub.sequencer import Built, Gap, State, build, ids_of, owner_of, rechec
 from bus.hub.subjects import look_up
 from bus.kafka.records import Record
 from bus.ledger.store import Accepted, Head, Rows, Store
+from bus.policy import Policy
 from bus.repair.told import Told
 from bus.tlog import Frontier, Leaf, Outcome
 from bus.tlog.frontier import SUBTREE_SIZE
 from bus.tlog.leaf import ZERO32
+from bus.trust.adoptions import POLICY
 from bus.trust.keys import SigningKey
 
 LEAF, LEAF_HASH = 1, 2
@@ -88,6 +90,7 @@ class Again:
     ) -> None:
         self._store, self._state, self._nonces, self._key, self._origin = store, state, nonces, key, origin
         self._topics, self._given = topics, given
+        self._policies = {state.policy.digest: state.policy}
         self._accepted: dict[bytes, Accepted] = {}
         self._columns: dict[int, tuple[Any, ...]] = {}
 
@@ -109,7 +112,7 @@ class Again:
         """One flush of the first notary's, made again.
 
         Raises:
-            LedgerError: an entry of which only the hash is known does not come out so.
+            LedgerError: an entry of which only the hash is known does not come out so, or a policy is not at hand.
         """
         candidates = [self._candidate(told, records) for told in lost]
         known = [one for one in candidates if one is not None]
@@ -164,6 +167,8 @@ class Again:
 
     async def _entry(self, made: Flush, told: Told, candidate: Candidate | Gap | None) -> None:
         state = self._state
+        if told.leaf is not None:
+            state.policy = self._policy(told)
         before = (state.directory, state.frontier, state.time_us, dict(state.seqs))
         for recipient, seq in self._given.get(told.index, {}).items():
             state.seqs[recipient] = seq - 1
@@ -179,6 +184,23 @@ class Again:
             for row in built.rows.accepted:
                 self._accepted.pop(row[0].bytes, None)
         await self._leaf_alone(made, told)
+
+    def _policy(self, told: Told) -> Policy:
+        """The policy that an entry was decided by: the file at hand, or one whose text the log has adopted.
+
+        Raises:
+            LedgerError: it is neither.
+        """
+        digest = told.known.policy_d
+        if digest not in self._policies:
+            adopted = self._state.directory.adoptions.in_force.get(POLICY)
+            if adopted is None or adopted.digest != digest:
+                raise LedgerError(
+                    f"entry {told.index} was decided by the policy {digest.hex()}, and the hub has another one now: "
+                    "put that policy file in its place, and repair again"
+                )
+            self._policies[digest] = Policy.parse(adopted.text.encode())
+        return self._policies[digest]
 
     @staticmethod
     def _is_same(built: Built, told: Told) -> bool:

@@ -162,9 +162,6 @@ class _Repair:
         for cursor in cursors.values():
             if cursor.index >= self.head.size and hashes[cursor.index - self.head.size].hex() != cursor.leaf_hash:
                 return self._give_up(f"what was told of entry {cursor.index} is not what was delivered")
-        other = self._other_policy()
-        if other is not None:
-            return self._give_up(other)
         try:
             partial = await self._again(state, None)
         except LedgerError as error:
@@ -179,16 +176,6 @@ class _Repair:
         self.report.steps.clear()
         self.report.stuck = why
         return False
-
-    def _other_policy(self) -> str | None:
-        """Whether a lost entry was decided by another policy than the one at hand."""
-        for told in self.lost:
-            if told.leaf is not None and (digest := told.known.policy_d) != self.policy.digest:
-                return (
-                    f"entry {told.index} was decided by the policy {digest.hex()}, and the hub has another one now: "
-                    "put that policy file in its place, and repair again"
-                )
-        return None
 
     async def _files(self) -> None:
         """The published files; where the ledger is behind they are looked at once it is not."""

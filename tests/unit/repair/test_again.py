@@ -10,17 +10,19 @@ import pytest
 from bus.errors import LedgerError
 from bus.events.ids import dashed
 from bus.hub.nonces import nonces_of
-from bus.hub.sequencer import Built, State
+from bus.hub.sequencer import Built, State, build
 from bus.kafka.records import Outgoing, Record
 from bus.ledger.store import Rows
+from bus.paths import ops_dir
 from bus.policy import Policy
 from bus.repair.again import Again, Flush, topics_by_digest, windows
 from bus.repair.told import Told
 from bus.tlog import Frontier
+from bus.trust.adoptions import adoption
 from bus.trust.batch import BatchVerifier
 from bus.trust.directory import Directory
 from bus.trust.keys import SigningKey
-from tests.forge import with_header
+from tests.forge import now_us, with_header
 from tests.unit.hub.support import MEMBERS, ORIGIN, World
 
 TOPICS = [f"out.{org}{lane}" for org in ("hub", *MEMBERS) for lane in ("", ".urgent")]
@@ -78,6 +80,19 @@ def history(monkeypatch: pytest.MonkeyPatch) -> tuple[History, dict[tuple[str, i
     return made, made.records(arrived)
 
 
+def hit(world: World) -> Outgoing:
+    """Something that a platform says."""
+    return world.forge.record("pixelpost", world.forge.event("pixelpost", ("lighthouse",)))
+
+
+def copied(world: World, state: State | None = None, policy: Policy | None = None) -> State:
+    """A copy of where a world, or another state, stands."""
+    known = state or world.state
+    return State(
+        known.directory, known.frontier, known.time_us, policy or known.policy, dict(known.seqs), BatchVerifier()
+    )
+
+
 async def replay(
     history: History,
     records: Mapping[tuple[str, int], Record],
@@ -108,6 +123,33 @@ async def test_with_all_records_every_row_comes_back(history: tuple[History, dic
         for built in past.built:
             merged.update(getattr(built.rows, name))
         assert getattr(made.rows, name) == merged
+
+
+async def test_entries_of_several_policies_come_back_with_the_first_file_at_hand() -> None:
+    """The policy changed among what was lost: the file says the old one, the log's own adoption has the new one's text."""
+    arrived: list[Record] = []
+    first = (ops_dir() / "policy.toml").read_text(encoding="utf-8")
+    second = first.replace("past_days = 30", "past_days = 31")
+    world = World().open()
+    said = [world.directory_event("PolicyAdopted", body) for body in adoption("policy", "policy", second)]
+    start, begun = copied(world), len(world.built)
+    for record, policy in zip([*said, hit(world), hit(world)], (first, first, second), strict=True):
+        world.state.policy = Policy.parse(policy.encode())
+        (candidate,) = world.look([record])
+        arrived.append(candidate.record)
+        world.built.append(build(world.state, [candidate], world.accepted, now_us(), world.nonces))
+    told = [Told(row[0], row[2], row[1], None) for built in world.built[begun:] for row in built.rows.entry]
+    records = {(record.topic, record.offset): record for record in arrived}
+    hub = world.rings["hub"].signing
+
+    def again(policy: str) -> Again:
+        state = copied(world, start, Policy.parse(policy.encode()))
+        return Again(Lost(), state, nonces_of(hub), hub, ORIGIN, topics_by_digest(TOPICS), {})  # pyright: ignore[reportArgumentType]
+
+    made = await again(first).flush(told, records)
+    assert (made.partial, made.frontier) == ([], world.state.frontier)
+    with pytest.raises(LedgerError, match="put that policy file in its place"):
+        await again(second).flush(told, records)
 
 
 async def test_without_its_record_an_entry_stands_alone_and_those_behind_it_are_whole(
