@@ -116,6 +116,22 @@ async def test_a_database_from_before_the_checkpoint_gets_its_lost_entries_back(
 
 
 @pytest.mark.deep
+async def test_a_repair_that_is_killed_goes_on_where_it_was(hurt: Hurt) -> None:
+    """At each of its steps: a hub started in between refuses, and the next repair ends in the one right state."""
+    before = await contents(hurt)
+    for point in ("repair.appended:1", "repair.appended:4", "repair.mended", "repair.kept"):
+        await hurt.roll_back()
+        assert hurt.bus("hub", "repair", "--yes", fault=point).returncode == -signal.SIGKILL
+        if point == "repair.appended:4":
+            assert "older than the inboxes" in await hurt.refuses("notary")
+            assert "is older" in await hurt.refuses("publisher")
+        code, report = await hurt.repair("--yes")
+        assert (code, report["partial"]) == (0, []), point
+        assert await contents(hurt) == before, point
+    await recovers(hurt)
+
+
+@pytest.mark.deep
 async def test_the_runbook_goes_as_written(hurt: Hurt) -> None:
     """Its commands, in its order, over an old database: each ends as the page says."""
     await hurt.roll_back()
@@ -312,22 +328,6 @@ async def test_a_lost_cursor_forgets_no_inbox_that_was_parked(hurt: Hurt) -> Non
     assert any(f"still owed: {topic} from {before[topic]}" in step["sentence"] for step in report["steps"])
     assert (await read_cursors(hurt.sandbox.connection("hub"), "after"))["bulk"].parked == before
     await admin.set_topic_config(topic, {"max.message.bytes": size})
-    await recovers(hurt)
-
-
-@pytest.mark.deep
-@pytest.mark.parametrize("point", ["repair.appended:1", "repair.appended:4", "repair.mended", "repair.kept"])
-async def test_a_repair_that_is_killed_goes_on_where_it_was(hurt: Hurt, point: str) -> None:
-    """At each of its steps: a hub started in between refuses or is right, and the next repair ends in the one right state."""
-    before = await contents(hurt)
-    await hurt.roll_back()
-    assert hurt.bus("hub", "repair", "--yes", fault=point).returncode == -signal.SIGKILL
-    if point.startswith("repair.appended"):
-        assert "older than the inboxes" in await hurt.refuses("notary")
-        assert "is older" in await hurt.refuses("publisher")
-    code, report = await hurt.repair("--yes")
-    assert (code, report["partial"]) == (0, [])
-    assert await contents(hurt) == before
     await recovers(hurt)
 
 
