@@ -441,10 +441,6 @@ def _roles(case: _Case) -> tuple[str, ...]:
     return () if organisation is None else organisation.roles
 
 
-def _secured(case: _Case) -> str | None:
-    return testimony.secured(case.claim.header.step, case.claim.body)
-
-
 def _bounded_hold(case: _Case) -> str | None:
     """A hold keeps material where it is, so it ends within the policy's bound unless police say so again."""
     if case.claim.header.step != "le_hold":
@@ -508,4 +504,4 @@ _RULES: tuple[Callable[[_Case], str | None], ...] = (
     _said_in_person,
     _unchanged,
 )
-_RULES_OF = {"TakedownNotice": (*_RULES, _one_addressee, _secured), "TakedownAction": (*_RULES, _bounded_hold)}
+_RULES_OF = {"TakedownNotice": (*_RULES, _one_addressee), "TakedownAction": (*_RULES, _bounded_hold)}

@@ -1,4 +1,4 @@
-"""What only people may say, and what police and the issuers of notices must say: rules that look at an event alone."""
+"""What only people may say, and what police say of how sure they are: rules that look at an event alone."""
 
 from __future__ import annotations
 
@@ -35,12 +35,6 @@ def by_people(name: str, step: str, body: Any) -> str | None:
     """
     says_so = _BY_PEOPLE.get((name, step))
     return None if says_so is None or says_so(body) else "human-needed"
-
-
-def secured(step: str, body: Any) -> str | None:
-    """A notice that is issued names the event that secures evidence, or says why there is none."""
-    said = step != "issued" or body.preservation is not None or body.why_not_preserved is not None
-    return None if said else "preservation-unsaid"
 
 
 def evaluated(header: Header, roles: tuple[str, ...]) -> str | None:

@@ -62,23 +62,6 @@ def test_a_step_of_people_says_that_they_took_it(
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
-    [
-        ({"preservation": None, "why_not_preserved": None}, ("preservation-unsaid",)),
-        ({"preservation": None, "why_not_preserved": "no_evidence_value"}, ()),
-        ({"preservation": "018f2d3c-0000-7000-8000-000000000001", "why_not_preserved": None}, ()),
-    ],
-)
-def test_a_notice_secures_evidence_or_says_why_not(
-    world: World, said: dict[str, Any], expected: tuple[str, ...]
-) -> None:
-    """Whatever is taken down is gone as evidence too, unless somebody was asked to keep it."""
-    event = make(world, "lighthouse", "TakedownNotice", "issued", None, ("pixelpost",), addressee="pixelpost")
-    event["body"] |= said
-    assert send(world, "lighthouse", event)[1] == expected
-
-
-@pytest.mark.parametrize(
     "missing", [{"source_eval": None}, {"info_eval": None}, {"source_eval": None, "info_eval": None}]
 )
 def test_police_say_how_sure_they_are(world: World, missing: dict[str, None]) -> None:
