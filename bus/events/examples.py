@@ -12,6 +12,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from functools import cache
 from typing import Any, cast
 
@@ -69,7 +70,7 @@ def example(
     audience = [HUB] if info.directory else sorted(audience)
     scene = _scene(issuer, audience, nations, now_us)
     changes = source["steps"][chosen]
-    header = _HEADER | _object(source.get("header", {}), scene) | _object(changes.get("header", {}), scene)
+    header = deepcopy(_HEADER) | _object(source.get("header", {}), scene) | _object(changes.get("header", {}), scene)
     if "about" in header:
         header = {"thread": scene.subject.hex(), "lane": lane_of(header["priority"])} | header
     header |= {"event_id": dashed(scene.new_id()), "step": chosen, "audience": audience}

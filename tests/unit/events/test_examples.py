@@ -64,3 +64,11 @@ def test_every_example_file_belongs_to_a_type() -> None:
     """Nothing lies about."""
     names = {path.stem for path in (schemas_dir() / "examples").glob("*.json")}
     assert names == {info.name for info in registry.all_schemas() if info.kind == "event"}
+
+
+def test_an_example_is_its_callers_to_change() -> None:
+    """What is changed in one is not found in the next."""
+    made = example("HashHit", issuer="a-a", audience=["b-b"], nations=["IE"], now_us=NOW_US)
+    made["header"]["handling"]["tlp"] = "ULTRAVIOLET"
+    again = example("HashHit", issuer="a-a", audience=["b-b"], nations=["IE"], now_us=NOW_US)
+    assert again["header"]["handling"]["tlp"] == "AMBER"
