@@ -7,7 +7,7 @@ export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/.venv/.cache/pyright
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export npm_config_cache := $(CURDIR)/.venv/.cache/npm
 # Two processes, each with a sandbox of its own: most of a test of the real thing is waiting.
-TWO := -n 2 --dist loadgroup
+TWO := -n 2
 # Nothing is left in the system's temporary folder.
 export TMPDIR := $(CURDIR)/build/tmp
 

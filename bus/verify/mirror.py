@@ -162,23 +162,26 @@ def _whole(one: Wanted) -> Wanted:
 
 
 async def _fetch_some(source: Source, folder: Path, wanted: list[Wanted]) -> None:
-    """Fetch side by side. After a failure no more are begun, and what is under way is kept."""
-    gate, failed = asyncio.Semaphore(_AT_ONCE), list[BusError | OSError]()
+    """Fetch side by side, begun in order.
 
-    async def one_of(one: Wanted) -> None:
+    After a failure no more are begun, what is under way is kept, and of several failures the foremost file's is told.
+    """
+    gate, failed = asyncio.Semaphore(_AT_ONCE), dict[int, BusError | OSError]()
+
+    async def one_of(number: int, one: Wanted) -> None:
         async with gate:
             if failed:
                 return
             try:
                 await _fetch_one(source, folder, one)
             except (BusError, OSError) as error:
-                failed.append(error)
+                failed[number] = error
 
     async with asyncio.TaskGroup() as group:
-        for one in wanted:
-            group.create_task(one_of(one))
+        for number, one in enumerate(wanted):
+            group.create_task(one_of(number, one))
     if failed:
-        raise failed[0]
+        raise failed[min(failed)]
 
 
 async def _fetch_one(source: Source, folder: Path, one: Wanted) -> None:
