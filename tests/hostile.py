@@ -79,6 +79,12 @@ def _twice(record: Outgoing, name: str) -> Outgoing:
     return changed(record, headers=(*record.headers, found))
 
 
+def _null(record: Outgoing, name: str) -> Outgoing:
+    """A header that is there, and null: clients can write that, and ours cannot read it as text."""
+    headers: list[tuple[str, Any]] = [(n, None if n == name else v) for n, v in record.headers]
+    return changed(record, headers=tuple(headers))
+
+
 def _no_headers(cast: Cast) -> Outgoing:
     return changed(cast.good(), headers=())
 
@@ -160,6 +166,7 @@ KINDS: Mapping[str, tuple[str, Kind]] = {
     "JSON instead of Avro": ("framing", lambda c: changed(c.good(), value=b'{"type":"HashHit"}')),
     "no headers at all": ("signature-missing", _no_headers),
     "no signature": ("signature-missing", lambda c: with_header(c.good(), "bus-signature", None)),
+    "null for a signature": ("signature-missing", lambda c: _null(c.good(), "bus-signature")),
     "two signatures": ("signature-duplicate", lambda c: _twice(c.good(), "bus-signature")),
     "empty signature": ("signature-malformed", lambda c: _signature(c, lambda _: b"")),
     "signature cut short": ("signature-malformed", lambda c: _signature(c, lambda raw: raw[:-1])),

@@ -298,7 +298,7 @@ class _Builder:
         record, index = candidate.record, self.index
         self.built.refused += 1
         self._entry(Outcome.REFUSED, _source(candidate), candidate, _Told(reasons), ZERO32)
-        headers = orjson.dumps([(name, (value or b"").hex()) for name, value in record.headers])
+        headers = orjson.dumps([(name, _hex(value)) for name, value in record.headers])
         raw = None if record.value is None else record.value[:MAX_QUARANTINED]
         self.built.rows.content.append((index, None, None, raw, headers, record.key))
 
@@ -381,6 +381,11 @@ def _alternatives(steps: Sequence[str]) -> list[str]:
 def _source(candidate: Candidate) -> _Source:
     record = candidate.record
     return _Source(record.topic, candidate.lane, candidate.owner, record.offset, record.offset)
+
+
+def _hex(value: bytes | None) -> str | None:
+    """A header's value as it is kept; a client may send one that is null, which is not an empty one."""
+    return None if value is None else value.hex()
 
 
 def _found_by(header: Header | None, schema_id: int | None, lane: str) -> tuple[Any, ...]:

@@ -209,9 +209,9 @@ def _refused(row: Row, leaf: Leaf) -> None:
 
 
 def _signature_digest(raw_headers: bytes | None) -> bytes:
-    """Digest of the one bus signature among a refused record's headers; zeros without one."""
+    """Digest of the one bus signature among a refused record's headers; zeros without one, or where it is null."""
     try:
-        found = [bytes.fromhex(value) for name, value in orjson.loads(raw_headers or b"[]") if name == "bus-signature"]
+        found = [value for name, value in orjson.loads(raw_headers or b"[]") if name == "bus-signature"]
+        return sha256(bytes.fromhex(found[0])).digest() if len(found) == 1 and found[0] is not None else ZERO32
     except (ValueError, TypeError):
         return _EMPTY
-    return sha256(found[0]).digest() if len(found) == 1 else ZERO32

@@ -18,6 +18,7 @@ from bus.kafka.records import Outgoing
 from bus.kafka.writer import Writer
 from bus.sandbox.lifecycle import Sandbox
 from tests.hostile import KINDS, Cast
+from tests.integration.test_cli import Shell
 from tests.members import Members
 
 pytestmark = pytest.mark.integration
@@ -194,3 +195,9 @@ async def poison(members: Members, org: str, *, records: int) -> int:
         batch._buffer = built
         future = await producer.send_batch(batch, f"out.{org}", partition=0)
         return (await future).offset
+
+
+async def test_an_honest_log_with_all_of_this_in_it_verifies(sandbox: Sandbox) -> None:
+    """No member can send what makes the hub a liar in an auditor's eyes."""
+    done = await Shell(sandbox)("audit", "verify")
+    assert done.code == 0, done.out + done.err
