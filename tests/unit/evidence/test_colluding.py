@@ -194,7 +194,7 @@ def test_another_form_that_is_allowed_holds_for_both(lies: Collusion, name: str)
 
 
 RULES = {"field-bounds", "field-pattern", "field-missing", "section-too-large", "sealed-unexpected"}
-"""What the hub demands of a field's value, and the script does not look at (docs/adr/0031)."""
+"""What the hub demands of a field's value, and the script does not look at (docs/adr/0029)."""
 
 
 def rule_broken(one: Lie) -> bool:
