@@ -17,9 +17,9 @@ from bus.audit.ledger import Filter, Ledger, open_ledger
 from bus.evidence.gather import Prover, open_snapshot
 from bus.evidence.published import Published
 from bus.evidence.verify import verify
+from bus.files import load_policy
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.note import Note
-from bus.tlog.policy import Policy
 from bus.tlog.tiletree import TileTree
 from bus.tlog.tree import verify_inclusion
 
@@ -82,7 +82,7 @@ async def _asked(name: str, places: Sequence[int], ask: Ask, aim_ms: float | Non
 
 async def _evidence(ground: Ground, places: Sequence[int]) -> list[Wait]:
     """A whole evidence file: rows from Postgres, proofs of the event and of what it rests on from tiles."""
-    policy = Policy.load(ground.home.publisher / "policy")
+    policy = load_policy(ground.home.publisher / "policy")
     found: dict[int, bytes] = {}
     async with open_snapshot(desk(ground)) as connection:
         prover = Prover(connection, Published(ground.home.publisher, policy))

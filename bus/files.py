@@ -12,6 +12,9 @@ from itertools import chain, count
 from pathlib import Path
 from stat import S_ISREG
 
+from bus.errors import Malformed, UsageError
+from bus.tlog.policy import MAX_POLICY, Policy
+
 
 def read_regular(path: Path | str, limit: int) -> bytes | None:
     """The bytes of a regular file, at most ``limit`` + 1 of them: so that whoever asks sees that there are more.
@@ -36,6 +39,22 @@ def read_regular(path: Path | str, limit: int) -> bytes | None:
     finally:
         os.close(handle)
     return found
+
+
+def load_policy(file: Path) -> Policy:
+    """The policy of a log (c2sp.org/tlog-policy) in a file.
+
+    Raises:
+        UsageError: it cannot be read, or is no policy; which line breaks a rule is said.
+    """
+    hint = "docs/evidence.md shows what a policy looks like."
+    try:
+        with file.open("rb") as opened:
+            return Policy.parse(opened.read(MAX_POLICY + 1))
+    except OSError as error:
+        raise UsageError(f"policy {file} cannot be read: {error.strerror}", hint=hint) from error
+    except Malformed as error:
+        raise UsageError(f"{file} is not a policy: {error.detail}", hint=hint) from error
 
 
 def lies(path: Path) -> bool:

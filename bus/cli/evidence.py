@@ -66,9 +66,9 @@ bus evidence verify *.evidence --policy policy -o ndjson
 def verify(files: Sequence[Path], policy: Path | None, output: str) -> int | None:
     """Check evidence: every check with its outcome, and what follows. Ends with 3 if anything is false."""
     from bus.evidence.verify import verify as verify_bytes
-    from bus.tlog.policy import Policy
+    from bus.files import load_policy
 
-    believed = Policy.load(policy_file(policy))
+    believed = load_policy(policy_file(policy))
     reports = (verify_bytes(_read(file), believed, file=str(file)) for file in files)
     false = sum(not report.holds for report in _print(reports, output))
     say(f"{len(files) - false} of {len(files)} hold.", colour="red" if false else "green")

@@ -66,12 +66,12 @@ def adopt(config: Path | None) -> None:
     import json
 
     from bus.errors import UsageError
+    from bus.files import load_policy
     from bus.hub.rotation import KIND, publisher_of
-    from bus.tlog.policy import Policy
     from bus.trust.adoptions import adoption
 
     file = publisher_of(_hub(config)).folder / "policy"
-    Policy.load(file)
+    load_policy(file)
     try:
         bodies = adoption(KIND, "log", file.read_text(encoding="utf-8"))
     except ValueError as error:  # UnicodeDecodeError is one

@@ -48,7 +48,7 @@ def prove(
     from bus.audit.words import event_or_index
     from bus.cli.runtime import run
     from bus.evidence.published import Published
-    from bus.tlog.policy import Policy
+    from bus.files import load_policy
 
     wanted = [event_or_index(event) for event in events]
     folder = output.endswith("/") or Path(output).is_dir()
@@ -56,7 +56,7 @@ def prove(
         raise UsageError("several events need a folder to be written to", hint=f"Give -o {output}/ instead.")
     login = ledger_dsn(as_org, dsn)
     rules = policy_file(policy)
-    believed = Policy.load(rules)
+    believed = load_policy(rules)
     run(_prove(login, wanted, Published(published or settings().state / "publisher", believed), output, folder, newest))
     say(f"{len(wanted)} proved; `bus evidence verify` checks them with the policy {rules} and nothing else.")
 

@@ -59,12 +59,12 @@ def verify(
 
     Ends with 3 at the first thing that is wrong, and says it in a sentence.
     """
-    from bus.tlog.policy import Policy
+    from bus.files import load_policy
     from bus.verify.crew import cores
 
     if source and not mirror:
         raise UsageError("--from is for --mirror", hint="Give --mirror DIR too.")
-    believed = Policy.load(policy_file(policy))
+    believed = load_policy(policy_file(policy))
     older = None if since is None else _note(since)
     begun, count = time.monotonic(), jobs or cores()
     if mirror is not None:

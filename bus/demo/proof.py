@@ -17,7 +17,7 @@ from msgspec import Struct
 from bus.errors import CheckFailed, Unavailable
 from bus.evidence.gather import Prover, open_snapshot
 from bus.evidence.published import Published
-from bus.tlog.policy import Policy
+from bus.files import load_policy
 
 COVERED_TIMEOUT_S = 180.0
 CHILD_TIMEOUT_S = 600.0
@@ -90,7 +90,7 @@ async def _proved(dsn: str, published: Path, policy: Path, event: UUID | int, de
     while True:
         try:
             async with open_snapshot(dsn) as connection:
-                found = await Prover(connection, Published(published, Policy.load(policy))).prove(event)
+                found = await Prover(connection, Published(published, load_policy(policy))).prove(event)
                 return found.event.index, found.encode()
         except Unavailable:
             if time.monotonic() > deadline:

@@ -35,6 +35,7 @@ from bus.errors import (
     WitnessConflict,
     WitnessRefused,
 )  # fmt: skip
+from bus.files import load_policy
 from bus.hub import faults
 from bus.hub.config import HubConfig, PublisherConfig
 from bus.hub.filecheck import first_wrong
@@ -46,7 +47,7 @@ from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.cosignature import Cosignature
 from bus.tlog.frontier import SUBTREE_SIZE
 from bus.tlog.note import Note, Signature, decode_signatures, sign_note
-from bus.tlog.policy import Policy, Witness
+from bus.tlog.policy import Witness
 from bus.tlog.tile import Tile
 from bus.tlog.tiletree import TileTree
 from bus.witness.client import add_checkpoint
@@ -84,7 +85,7 @@ class LogPublisher:
         self._folder = config.publisher.folder
         self._log_folder = self._folder / "log"
         self._keys = signing_keys(self._folder, config.origin)
-        self._policy = Policy.load(self._folder / "policy")
+        self._policy = load_policy(self._folder / "policy")
         self._witnessed: dict[str, int] = {}
         self._renew_at = 0.0
         self._read_at = 0.0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bus.errors import CheckFailed, Malformed, NotAllowed, Unavailable, UsageError
+from bus.files import load_policy
 from bus.hub import faults
 from bus.hub.config import HubConfig, PublisherConfig
 from bus.hub.load import load_directory
@@ -43,7 +44,7 @@ def begin(config: HubConfig) -> VerifierKey:
 
 
 def _begun(folder: Path, origin: str) -> VerifierKey:
-    current, policy = load_key(folder / KEY, origin), Policy.load(folder / "policy")
+    current, policy = load_key(folder / KEY, origin), load_policy(folder / "policy")
     if _is_cut_short(folder, current):
         raise UsageError("the last change of keys was cut short", hint="`bus hub log-key finish` ends it.")
     if not (folder / NEXT).is_file() and not _half(folder / NEXT).is_file():
@@ -81,7 +82,7 @@ async def _finish(config: HubConfig, folder: Path) -> tuple[VerifierKey, Path]:
     old, new = signing_keys(folder, config.origin)
     await _is_named(config, new.verifier)
     note = _signed_by_both(folder, old.verifier, new.verifier)
-    await _is_trusted(Policy.load(folder / "policy"), note, new)
+    await _is_trusted(load_policy(folder / "policy"), note, new)
     kept = folder / f"old-{old.verifier.key_id.hex()}.key"
     write_durable(_half(kept), f"{old.verifier.encode()}\n".encode())
     kept.unlink(missing_ok=True)  # a run that was cut short may have left it, before the key was replaced

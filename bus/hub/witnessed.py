@@ -20,12 +20,12 @@ import structlog
 from msgspec import Struct
 
 from bus.errors import BusError, Malformed, StartRefused, WitnessConflict, WitnessRefused
-from bus.files import read_regular
+from bus.files import load_policy, read_regular
 from bus.hub.config import PublisherConfig
 from bus.hub.logkey import kept_files
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.note import MAX_NOTE, Note
-from bus.tlog.policy import Policy, Witness
+from bus.tlog.policy import Witness
 from bus.witness.client import add_checkpoint
 
 log: Any = structlog.get_logger("bus.hub.notary")
@@ -103,7 +103,7 @@ async def check_witnesses(config: PublisherConfig, size: int, kept: bytes | None
     note = any_note(config, kept)
     if note is None:
         return
-    held = await ask_witnesses(Policy.load(config.folder / "policy").witnesses, note)
+    held = await ask_witnesses(load_policy(config.folder / "policy").witnesses, note)
     for one in held:
         if one.size is None:
             log.warning("notary.witness_silent", witness=one.witness, error=one.error)

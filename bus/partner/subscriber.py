@@ -21,6 +21,7 @@ import structlog
 
 from bus.errors import BusError, CheckFailed, Unavailable, UsageError
 from bus.events.names import LANES, in_topic
+from bus.files import load_policy
 from bus.partner.bookmark import Bookmark
 from bus.partner.delivery import Delivery
 from bus.partner.inlane import InLane, Opener
@@ -32,7 +33,6 @@ from bus.partner.logwatch import LogAlarm, LogWatch
 from bus.partner.profile import Profile
 from bus.partner.progress import Mark
 from bus.partner.transport import KafkaTransport, Transport
-from bus.tlog.policy import Policy
 from bus.trust.keys import KeyRing
 
 log: Any = structlog.get_logger("bus.partner")
@@ -141,7 +141,7 @@ class Subscriber:
         settings = self._profile.log
         if settings is None:
             return None
-        policy = Policy.load(settings.policy_file)
+        policy = load_policy(settings.policy_file)
         source = await stack.enter_async_context(LogSource(settings.url))
         return LogWatch(
             self._profile.origin,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bus.errors import CheckFailed, UsageError
+from bus.files import load_policy
 from bus.hub.config import HubConfig
 from bus.hub.rotation import publisher_of
 from bus.hub.tilefiles import write_files
@@ -35,7 +36,7 @@ def continue_from(config: HubConfig, old: Path, reason: str, lost: str | None) -
         UsageError: a folder, the range or the origin is wrong.
         CheckFailed: the old folder has no checkpoint that its own policy believes.
     """
-    folder, policy = publisher_of(config).folder, Policy.load(old / "policy")
+    folder, policy = publisher_of(config).folder, load_policy(old / "policy")
     origin = _old_origin(policy, config.origin, old)
     note = newest_note(old, policy, origin)
     signed, _ = newest_signed(old, note)

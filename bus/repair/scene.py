@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from bus.errors import CheckFailed, Malformed, NotAllowed, StartRefused, Unavailable, UsageError
-from bus.files import lies
+from bus.files import lies, load_policy
 from bus.hub.config import HubConfig, PublisherConfig
 from bus.hub.logkey import SERVED, kept_files, last_signed
 from bus.hub.tilefiles import alone_in
@@ -74,7 +74,7 @@ async def opened(config: HubConfig) -> AsyncGenerator[Scene]:
         raise UsageError("the hub's configuration has no [publisher]", hint="See docs/runbooks/repair.md.")
     if not publisher.folder.is_dir():
         raise UsageError(f"{publisher.folder} is not there", hint="Put the publisher's folder back, or a copy of it.")
-    policy = Policy.load(publisher.folder / "policy")
+    policy = load_policy(publisher.folder / "policy")
     if not any(log.key.name == config.origin for log in policy.logs):
         raise UsageError(f"{publisher.folder} is the folder of another log than {config.origin}")
     store = Store(await connect(config.notary_dsn, "repair"))

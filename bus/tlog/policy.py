@@ -16,12 +16,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from bus.errors import CheckFailed, Malformed, UsageError
+from bus.errors import CheckFailed, Malformed
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.cosignature import Cosignature
 from bus.tlog.note import Note, Signature
@@ -30,7 +29,6 @@ from bus.tlog.vkey import COSIGNERS, Kind, VerifierKey
 
 NONE: Final = "none"
 MAX_POLICY: Final = 1 << 20
-_LOOK: Final = "docs/evidence.md shows what a policy looks like."
 _CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -106,21 +104,6 @@ class Policy(msgspec.Struct, frozen=True):
             if items and not items[0].startswith("#"):
                 reader.read(items, number)
         return reader.finish()
-
-    @classmethod
-    def load(cls, file: Path) -> Policy:
-        """The policy of a file.
-
-        Raises:
-            UsageError: it cannot be read, or is no policy; which line breaks a rule is said.
-        """
-        try:
-            with file.open("rb") as opened:
-                return cls.parse(opened.read(MAX_POLICY + 1))
-        except OSError as error:
-            raise UsageError(f"policy {file} cannot be read: {error.strerror}", hint=_LOOK) from error
-        except Malformed as error:
-            raise UsageError(f"{file} is not a policy: {error.detail}", hint=_LOOK) from error
 
     def encode(self) -> bytes:
         """The policy as a file, in the order logs, witnesses, groups, quorum."""

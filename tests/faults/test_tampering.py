@@ -24,6 +24,7 @@ from click.testing import CliRunner
 
 from bus.cli.app import cli
 from bus.events.ids import dashed
+from bus.files import load_policy
 from bus.kafka.writer import Writer
 from bus.sandbox.lifecycle import Sandbox
 from bus.tlog import tree as rfc6962
@@ -103,7 +104,7 @@ async def case(trial: Sandbox) -> AsyncIterator[Case]:
         size = await _at_rest(trial, connection)
         picks = await _picks(connection, size)
         key = NoteKey.decode((trial.home.publisher / "log.key").read_text(encoding="ascii").strip())
-        policy = Policy.load(trial.home.publisher / "policy")
+        policy = load_policy(trial.home.publisher / "policy")
         columns = frozenset((row["name"], row["column"]) for row in await connection.fetch(CATALOGUE))
         dsn = status["postgres"]["dsn"]
         yield Case(trial.home.publisher, policy, connection, dsn, size, key, picks, columns, {})

@@ -10,6 +10,7 @@ import pytest
 from bus.errors import LedgerError, Unavailable, UsageError
 from bus.evidence.published import Published
 from bus.evidence.verify import verify
+from bus.files import load_policy
 from bus.tlog import tree
 from bus.tlog.note import Note
 from bus.tlog.policy import Policy
@@ -136,12 +137,12 @@ def test_a_policy_file_is_read(tmp_path: Path) -> None:
     """A file that is missing or no policy is a usage error that names it."""
     file = tmp_path / "policy"
     with pytest.raises(UsageError, match="cannot be read"):
-        Policy.load(file)
+        load_policy(file)
     file.write_text("quorum some\n")
     with pytest.raises(UsageError, match="line 1"):
-        Policy.load(file)
+        load_policy(file)
     file.write_text(POLICY_TEXT)
-    assert Policy.load(file) == POLICY
+    assert load_policy(file) == POLICY
     assert isinstance(POLICY, Policy)
 
 

@@ -17,6 +17,7 @@ from msgspec import structs
 from structlog.testing import capture_logs
 
 from bus.errors import CheckFailed, Malformed, Unavailable, UsageError
+from bus.files import load_policy
 from bus.hub.serve import application
 from bus.hub.tilefiles import RightEdge, prune_partials, write_files
 from bus.partner import Delivery, LogAlarm, Subscriber
@@ -739,10 +740,10 @@ async def test_without_a_log_in_the_profile_nothing_is_looked_for(place: MemoryP
 def test_a_policy_that_is_none_is_named(tmp_path: Path) -> None:
     """Missing or wrong, the file is said, and which line of it."""
     with pytest.raises(UsageError, match="policy"):
-        Policy.load(tmp_path / "policy")
+        load_policy(tmp_path / "policy")
     (tmp_path / "policy").write_text("quorum none\nlog x\n")
     with pytest.raises(UsageError, match="line 2"):
-        Policy.load(tmp_path / "policy")
+        load_policy(tmp_path / "policy")
 
 
 def test_the_inbox_of_these_tests_is_the_receivers() -> None:
