@@ -219,7 +219,7 @@ def recovered(by: Callable[[KeyRing], KeyRing]) -> Callable[[Ledger], int]:
     def act(ledger: Ledger) -> int:
         world, recovery = ledger.world, KeyRing.generate()
         world.rings["cove"] = KeyRing.generate()
-        body = {"org": "cove", "name": "cove", "nation": "DK", "roles": ["platform"]}
+        body = {"org": "cove", "name": "cove", "nation": "US", "roles": ["platform"]}
         ledger.record("OrganisationAdmitted", {**body, "recovery_key": recovery.signing.public_key.hex()})
         key = world.key_body("cove", "signing")
         message = key_recovery_message(ORIGIN, "cove", bytes.fromhex(key["key_id"]))

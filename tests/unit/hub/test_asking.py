@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from bus.hub.config import HubConfig, PublisherConfig
 from bus.hub.logkey import load_key
-from bus.hub.publisher import LogPublisher
+from bus.hub.publisher import LogPublisher, now_s
 from bus.kafka.connection import Connection
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.note import Note, Signature, sign_note
@@ -49,5 +49,6 @@ async def test_a_cosignature_that_is_wrong_or_of_another_time_is_passed_over(
     app.router.add_post("/add-checkpoint", answer)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         found, note = publisher(tmp_path, str(server.make_url("")))
+        found._read_at = now_s()  # the checkpoint is of now
         taken = await found._ask(session, found._policy.witnesses[0], note, 1)
     assert len(taken) == (good and not forged)
