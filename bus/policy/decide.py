@@ -26,7 +26,7 @@ from bus.policy.deadlines import FOREIGN_MATTERS, Deadline, Table
 from bus.policy.hearing import MAX_REACH, Recipients, must_hear, recipients, unseen
 from bus.policy.policy import Policy
 from bus.trust.adoptions import POLICY
-from bus.trust.directory import Directory
+from bus.trust.directory import Agreement, Directory
 from bus.trust.keys import signing_key_id
 
 HUB = "hub"
@@ -284,8 +284,7 @@ def _own_auditors(case: _Case) -> str | None:
     if claim.info.directory or header.issuer == HUB or (own is not None and header.audit_nations == (own.nation,)):
         return None
     concerned = {header.issuer, header.addressee, header.on_behalf_of, *header.audience}
-    for agreement in (directory.agreement(member, case.now_us) for member in header.audience if member[0] == "@"):
-        concerned.update(() if agreement is None else agreement.members)
+    concerned.update(*(agreement.members for agreement in _agreements(case)))
     found = (directory.organisation(org) for org in concerned if org is not None)
     nations = {one.nation for one in found if one is not None}
     return None if nations.issuperset(header.audit_nations) else "audit-nations"
@@ -398,8 +397,13 @@ def _hears(case: _Case, org: str | None) -> bool:
     header = case.claim.header
     if org in header.audience or header.issuer in {HUB, org}:
         return org is not None
-    found = [case.directory.agreement(member, case.now_us) for member in header.audience if member[0] == "@"]
-    return any(one is not None and org in one.members for one in found)
+    return any(org in agreement.members for agreement in _agreements(case))
+
+
+def _agreements(case: _Case) -> list[Agreement]:
+    """The agreements in force that the audience names."""
+    found = [case.directory.agreement(member, case.now_us) for member in case.claim.header.audience if member[0] == "@"]
+    return [one for one in found if one is not None]
 
 
 def _begins(case: _Case) -> bool:
