@@ -11,10 +11,9 @@ from pathlib import Path
 from aiohttp import web
 
 from bus.errors import Malformed, Unavailable
+from bus.hub.logkey import SERVED
 from bus.tlog.bundle import Bundle
 from bus.tlog.tile import Tile
-
-CHECKPOINTS = ("checkpoint", "checkpoint.unwitnessed")
 
 
 def application(folder: Path) -> web.Application:
@@ -22,7 +21,7 @@ def application(folder: Path) -> web.Application:
 
     async def serve(request: web.Request) -> web.Response:
         path = request.match_info["path"]
-        if path in CHECKPOINTS:
+        if path in SERVED:
             return await _file(folder / path, "text/plain", "no-cache")
         if not is_log_file(path):
             raise web.HTTPNotFound

@@ -22,7 +22,7 @@ from msgspec import Struct
 from bus.errors import BusError, Malformed, StartRefused, WitnessConflict, WitnessRefused
 from bus.files import load_policy, read_regular
 from bus.hub.config import PublisherConfig
-from bus.hub.logkey import kept_files
+from bus.hub.logkey import SERVED, kept_files
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.note import MAX_NOTE, Note
 from bus.tlog.policy import Witness
@@ -70,7 +70,7 @@ async def _ask(session: aiohttp.ClientSession, witness: Witness, note: bytes, si
 def any_note(config: PublisherConfig, kept: bytes | None = None) -> bytes | None:
     """A checkpoint of this log to ask with: the newest in the publisher's folder, else the one the database kept."""
     folder = config.folder
-    served = (folder / "log" / name for name in ("checkpoint.unwitnessed", "checkpoint"))
+    served = (folder / "log" / name for name in reversed(SERVED))
     for path in chain(served, islice(kept_files(folder), 1)):
         try:
             data = read_regular(path, MAX_NOTE)
