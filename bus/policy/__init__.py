@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bus.policy.decide import Claim, Subject, Verdict, decide
+from bus.policy.case import Claim, Subject
+from bus.policy.decide import Verdict, decide
 from bus.policy.policy import Policy
 
 __all__ = ["Claim", "Policy", "Subject", "Verdict", "decide"]

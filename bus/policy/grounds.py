@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bus.events.types import Header
+from bus.policy.case import Case
 from bus.policy.policy import Policy
 from bus.trust.directory import Directory
 
@@ -23,6 +24,13 @@ _REQUIREMENTS: Final[Mapping[str, Callable[[Header], object]]] = {
     "preserve_until": lambda header: header.preserve_until,
 }
 """Codes of ``schemas/codes/basis_requirement.csv``, and what of a header meets them."""
+
+
+def legal_basis(case: Case) -> str | None:
+    """A law in force; but what is said of the directory stands, else nobody could put a lapsed law right again."""
+    if case.claim.info.directory:
+        return None if case.policy.legal_basis.fullmatch(case.claim.header.legal_basis) else "legal-basis"
+    return refusal(case.claim.header, case.directory, case.policy, case.now_us)
 
 
 def refusal(header: Header, directory: Directory, policy: Policy, now_us: int) -> str | None:

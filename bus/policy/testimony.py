@@ -1,4 +1,4 @@
-"""What only people may say, and what police say of how sure they are: rules that look at an event alone."""
+"""Whose word it is: what only people may say, how sure police are, and that nobody changes what another said."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from bus.events.types import Header
+from bus.policy.case import Case, roles_of
 
 NOT_REVIEWED: Final = "not_reviewed"
 
@@ -25,6 +26,13 @@ _BY_PEOPLE: Final[Mapping[tuple[str, str], Callable[[Any], bool]]] = {
 """Steps that people take, and how their events say that people took them."""
 
 
+def said_in_person(case: Case) -> str | None:
+    """What people must have looked at says that they did, and police say how sure they are."""
+    claim = case.claim
+    missing = by_people(claim.info.name, claim.header.step, claim.body)
+    return missing or evaluated(claim.header, roles_of(case))
+
+
 def by_people(name: str, step: str, body: Any) -> str | None:
     """Why a step is not taken, where it is people's to take and the event does not say that they did.
 
@@ -42,3 +50,14 @@ def evaluated(header: Header, roles: tuple[str, ...]) -> str | None:
     if "police" not in roles or (header.source_eval is not None and header.info_eval is not None):
         return None
     return "evaluation-missing"
+
+
+def unchanged(case: Case) -> str | None:
+    """Nobody overwrites another's verdict, and who viewed the file is copied as it is, or not at all."""
+    claim, subject = case.claim, case.subject
+    if claim.supersedes_of is not None and claim.supersedes_of != claim.header.issuer:
+        return "supersedes-foreign"
+    if subject is None or subject.viewed is None:
+        return None
+    viewed = getattr(claim.body, "viewed", None)
+    return None if viewed is None or viewed == subject.viewed else "viewed-changed"
