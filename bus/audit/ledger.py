@@ -11,12 +11,11 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct
 
-from bus.errors import BusError, LedgerError, NotAllowed, Unavailable
+from bus.ledger.snapshot import snapshot
 from bus.ledger.sql import parse_queries
 
 QUERIES = parse_queries((Path(__file__).parent / "queries.sql").read_text(encoding="utf-8"))
 
-CONNECT_TIMEOUT_S = 10
 _PREFETCH = 1000
 _PLANNING = {"plan_cache_mode": "force_custom_plan"}
 """A search has a condition for each thing that could be asked: a plan for all searches would suit none."""
@@ -152,36 +151,7 @@ async def open_ledger(dsn: str) -> AsyncGenerator[Ledger]:
         dsn: a login that may read; a ``postgresql://`` URL.
 
     Raises:
-        Unavailable: Postgres is away.
-        NotAllowed: the login is refused, or may not read.
-        LedgerError: there is no ledger in this database.
+        UsageError, Unavailable, NotAllowed, LedgerError: as :func:`bus.ledger.snapshot.snapshot` says.
     """
-    connection = None
-    try:
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings=_PLANNING)
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            yield Ledger(connection)
-    except BusError:
-        raise
-    except BrokenPipeError:
-        raise  # standard output's, whose reader has gone
-    except OSError as error:
-        if connection is not None and not isinstance(error, ConnectionError | TimeoutError):
-            raise  # not the database's: a full disk under standard output, say
-        raise _as_ours(error) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise _as_ours(error) from error
-    finally:
-        if connection is not None:
-            connection.terminate()
-
-
-def _as_ours(error: Exception) -> BusError:
-    """An error of the database as one of ours; without the login, which may stand in it."""
-    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError | asyncpg.InsufficientPrivilegeError):
-        return NotAllowed("the ledger refused this login", hint="Ask the operator for the desk's read-only login.")
-    if isinstance(
-        error, asyncpg.UndefinedTableError | asyncpg.InvalidCatalogNameError | asyncpg.InvalidSchemaNameError
-    ):
-        return LedgerError("there is no ledger in this database", hint="Check BUS_LEDGER_DSN, or `bus sandbox up`.")
-    return Unavailable(f"the ledger's database cannot be used ({type(error).__name__})")
+    async with snapshot(dsn, "audit", _PLANNING) as connection:
+        yield Ledger(connection)

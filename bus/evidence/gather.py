@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from bus.errors import BusError, LedgerError, NotAllowed, Unavailable, UsageError
+from bus.errors import LedgerError, UsageError
 from bus.events import registry
 from bus.evidence.build import DirectoryEvent, Kept, build, kept_of, rests_on
 from bus.evidence.exhibit import Evidence
 from bus.evidence.published import Published
+from bus.ledger.snapshot import snapshot
 from bus.ledger.sql import parse_queries
-from bus.ledger.store import connect
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.leaf import Outcome
 from bus.tlog.note import Note
@@ -25,30 +25,13 @@ from bus.tlog.tiletree import TileTree
 QUERIES = parse_queries((Path(__file__).parent / "queries.sql").read_text(encoding="utf-8"))
 
 
-@contextlib.asynccontextmanager
-async def open_snapshot(dsn: str) -> AsyncGenerator[asyncpg.Connection]:
+def open_snapshot(dsn: str) -> AbstractAsyncContextManager[asyncpg.Connection]:
     """A session that reads one snapshot of the ledger.
 
     Raises:
-        Unavailable: Postgres is away, or has no ledger.
-        NotAllowed: the login is refused, or may not read.
+        UsageError, Unavailable, NotAllowed, LedgerError: as :func:`bus.ledger.snapshot.snapshot` says.
     """
-    connection = None
-    try:
-        connection = await connect(dsn, "evidence")
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            yield connection
-    except BusError:
-        raise
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise NotAllowed(
-            "the ledger refused this login", hint="Ask the operator for the desk's read-only login."
-        ) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise Unavailable(f"the ledger's database cannot be used ({type(error).__name__})") from error
-    finally:
-        if connection is not None:
-            connection.terminate()
+    return snapshot(dsn, "evidence", patience_s=30)
 
 
 class Prover:

@@ -16,7 +16,7 @@ import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 from msgspec import Struct, field
 
-from bus.errors import HeadMoved, LedgerError, Unavailable
+from bus.errors import HeadMoved, LedgerError, Unavailable, UsageError
 from bus.events.codec import Decoded
 from bus.events.types import Viewed
 from bus.ledger.sql import QUERIES
@@ -121,11 +121,26 @@ def reachable_error(error: BaseException) -> bool:
 
 async def connect(dsn: str, application: str, settings: Mapping[str, str] | None = None) -> asyncpg.Connection:
     """A session, or :class:`Unavailable` with what to look at. ``settings`` are the session's own."""
-    named = {"application_name": f"safeguard-{application}", **(settings or {})}
     try:
-        return await asyncpg.connect(dsn, timeout=10, command_timeout=30, server_settings=named)
+        return await log_in(dsn, application, settings, patience_s=30)
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         raise Unavailable(f"Postgres cannot be reached by the {application}: {type(error).__name__}") from error
+
+
+async def log_in(
+    dsn: str, application: str, settings: Mapping[str, str] | None, *, patience_s: float | None
+) -> asyncpg.Connection:
+    """A session whose statements may take ``patience_s`` each; the driver's errors as they are.
+
+    Raises:
+        UsageError: the URL is none. What the driver says of it is left out: a piece of the password may stand in it.
+    """
+    named = {"application_name": f"safeguard-{application}", **(settings or {})}
+    try:
+        return await asyncpg.connect(dsn, timeout=10, command_timeout=patience_s, server_settings=named)
+    except ValueError:
+        hint = "It is postgresql://USER:PASSWORD@HOST:PORT/NAME; special characters of a password are percent-encoded."
+        raise UsageError("the URL of the ledger's database cannot be read", hint=hint) from None
 
 
 class Store:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 
-from bus.errors import BusError, CheckFailed, LedgerError, Malformed, NotAllowed, Unavailable
+from bus.errors import CheckFailed, Malformed
 from bus.events import registry
+from bus.ledger.snapshot import snapshot
 from bus.ledger.sql import parse_queries
-from bus.ledger.store import connect
 from bus.tlog.frontier import EMPTY, Frontier
 from bus.tlog.note import Note, decode_signatures
 from bus.tlog.policy import Policy
@@ -34,34 +33,6 @@ QUERY_S: Final = 3600.0
 """Some questions are about whole tables: on a large ledger they take minutes."""
 
 
-@contextlib.asynccontextmanager
-async def snapshot(dsn: str) -> AsyncGenerator[asyncpg.Connection]:
-    """A session that reads one snapshot of the ledger.
-
-    Raises:
-        Unavailable: Postgres is away.
-        NotAllowed: the login is refused, or may not read.
-        LedgerError: there is no ledger.
-    """
-    connection = None
-    try:
-        connection = await connect(dsn, "verify")
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            yield connection
-    except BusError:
-        raise
-    except asyncpg.InsufficientPrivilegeError as error:
-        hint = "Ask the operator for the desk's read-only login."
-        raise NotAllowed("the ledger refused this login", hint=hint) from error
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
-        raise LedgerError("there is no ledger in this database", hint="Check BUS_LEDGER_DSN.") from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise Unavailable(f"the ledger's database cannot be used ({type(error).__name__})") from error
-    finally:
-        if connection is not None:
-            connection.terminate()
-
-
 async def verify_ledger(
     dsn: str, tree: Tree, folder: Path, policy: Policy, report: Report, *, progress: Progress = silent
 ) -> None:
@@ -77,9 +48,9 @@ async def verify_ledger(
 
     Raises:
         Wrong: the first thing that is wrong.
-        Unavailable: Postgres is away.
+        UsageError, Unavailable, NotAllowed, LedgerError: as :func:`bus.ledger.snapshot.snapshot` says.
     """
-    async with snapshot(dsn) as connection:
+    async with snapshot(dsn, "verify", patience_s=30) as connection:
         await verify_snapshot(connection, tree, folder, policy, report, progress=progress)
 
 

@@ -109,6 +109,19 @@ async def test_exit_codes_say_what_was_found(bus: Shell, tmp_path: Path) -> None
     assert list(codes.items()) == list(zip(codes, (0, 3, 0, 2, 2, 0, 0, 2), strict=True))
 
 
+async def test_what_is_not_the_databases_fault_is_not_put_on_it(bus: Shell, tmp_path: Path) -> None:
+    """A file that cannot be written is named; a login that is refused, or is none, is not an outage."""
+    (tmp_path / "file").touch()
+    done = await bus("audit", "prove", "0", "-o", str(tmp_path / "file" / "0.evidence"))
+    assert (done.code, done.out) == (1, "")
+    assert f"{tmp_path / 'file'}: " in done.err
+    dsn = str(bus.sandbox.status()["postgres"]["dsn"])
+    login, _, place = dsn.rpartition("@")
+    for command in (("prove", "0", "-o", str(tmp_path / "x")), ("verify",), ("stats",)):
+        assert (await bus("audit", *command, "--dsn", f"{login}x@{place}")).code == 4
+        assert (await bus("audit", *command, "--dsn", f"{login}/@{place}")).code == 2
+
+
 async def test_what_was_not_accepted_is_not_proved(bus: Shell, tmp_path: Path) -> None:
     """A refused event, an id that nobody knows and an index beyond the end are usage errors; nothing is written."""
     event = await bus.example("Acknowledgement", "fernpost", "nobody-there")

@@ -42,6 +42,19 @@ def test_elsewhere_somebody_must_ask(bus):
 
 
 @pytest.mark.parametrize(
+    "url", ["garbage", "postgresql://desk:top/secret@127.0.0.1:1/x", "postgresql://127.0.0.1:1/?x"]
+)
+@pytest.mark.parametrize("question", QUESTIONS, ids=" ".join)
+def test_a_url_that_is_none_ends_with_2(bus, question: list[str], url: str):
+    """A slip in the login is no outage, and no piece of its password is shown."""
+    result = bus("audit", *question, "--as", "audit-office", BUS_LEDGER_DSN=url)
+    assert result.exit_code == 2, result.stderr
+    assert "postgresql://USER:PASSWORD@HOST:PORT/NAME" in result.stderr
+    assert "top" not in result.stderr
+    assert "secret" not in result.stderr
+
+
+@pytest.mark.parametrize(
     "args",
     [
         ["search", "--since", "yesterday"],
