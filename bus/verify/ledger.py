@@ -198,7 +198,8 @@ class _Ledger:
             if numbers.get((org, lane)) != seq:
                 sentence = f"The last number of {org} ({lane}) is said to be {numbers.get((org, lane))}, and is {seq}"
                 fail("numbers", None, sentence, "recipient")
-        for org, lane in sorted(numbers.keys() - self.course.seqs.keys() if not self.start else ()):
+        whole = not self.start and not self.course.removed  # a decision that was removed may have given any number
+        for org, lane in sorted(numbers.keys() - self.course.seqs.keys() if whole else ()):
             sentence = f"The last number of {org} ({lane}) is said to be {numbers[org, lane]}, and is None"
             fail("numbers", None, sentence, "recipient")
 

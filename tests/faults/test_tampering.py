@@ -423,14 +423,17 @@ async def test_a_removed_entry_is_named(case: Case, tables: tuple[str, ...]) -> 
     assert fault.sentence == f"Entry {case.picks['accepted']} is missing in the ledger."
 
 
-async def test_a_removed_record_or_content_is_counted(case: Case) -> None:
-    """What a court or the law may remove is no fault; how much of it is gone is said."""
+@pytest.mark.parametrize("last", [False, True], ids=["one of many", "the last there is"])
+async def test_a_removed_record_or_content_is_counted(case: Case, last: bool) -> None:
+    """What a court or the law may remove is no fault, also where nobody heard anything since; how much is gone is said."""
+    newest = "SELECT max(index) FROM ledger.entry WHERE outcome = 1"
+    index = await case.connection.fetchval(newest) if last else case.picks["accepted"]
     transaction = case.connection.transaction()
     await transaction.start()
     try:
         await case.connection.execute("ALTER TABLE ledger.record DISABLE TRIGGER ALL")
         for table in ("record", "content"):
-            await case.connection.execute(f"DELETE FROM ledger.{table} WHERE index = {case.picks['accepted']}")
+            await case.connection.execute(f"DELETE FROM ledger.{table} WHERE index = {index}")
         report = await case.rows()
     finally:
         await transaction.rollback()
