@@ -154,11 +154,23 @@ class Home(Struct, frozen=True):
         Raises:
             SandboxError: another command did not end in time, or this is no sandbox's folder.
         """
-        self.check()
-        make_private(self.root)
-        with (self.root / "lock").open("w") as file:
-            await _acquire(file.fileno(), say)
-            yield
+        deadline, told = time.monotonic() + _LOCK_TIMEOUT_S, False
+        while True:
+            self.check()
+            make_private(self.root)
+            with (self.root / "lock").open("w") as file:
+                if _try_lock(file.fileno(), self.root / "lock"):
+                    yield
+                    return
+            if time.monotonic() > deadline:
+                raise SandboxError(
+                    "another command has been starting or stopping this sandbox for two minutes",
+                    hint="Wait for it or end it, then run this again.",
+                )
+            if not told:
+                say("another command is starting or stopping this sandbox; waiting for it")
+                told = True
+            await asyncio.sleep(0.1)
 
 
 def _names_in(folder: Path) -> list[str]:
@@ -170,23 +182,13 @@ def _names_in(folder: Path) -> list[str]:
         raise SandboxError(f"{folder} cannot be used: {error.strerror}", hint="Give another with --home.") from error
 
 
-async def _acquire(descriptor: int, say: Callable[[str], None]) -> None:
-    deadline, told = time.monotonic() + _LOCK_TIMEOUT_S, False
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise SandboxError(
-                    "another command has been starting or stopping this sandbox for two minutes",
-                    hint="Wait for it or end it, then run this again.",
-                ) from None
-            if not told:
-                say("another command is starting or stopping this sandbox; waiting for it")
-                told = True
-            await asyncio.sleep(0.1)
-        else:
-            return
+def _try_lock(descriptor: int, path: Path) -> bool:
+    """Whether the lock is ours now. One whose file was meanwhile removed, with the sandbox, keeps nobody out."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def make_private(folder: Path) -> None:

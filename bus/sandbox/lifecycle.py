@@ -94,8 +94,8 @@ class Sandbox:
             return
         async with self.home.lock(self._say):
             await (self._stop_hub() if hub_only else self._stop_all())
-        if destroy:
-            self.home.erase(keep_jars=False)
+            if destroy:
+                self.home.erase(keep_jars=False)
 
     def status(self) -> dict[str, Any]:
         """How to connect, and what runs, as ``docs/interfaces.md`` has it.

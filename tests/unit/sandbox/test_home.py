@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from pathlib import Path
 
 import pytest
 
 from bus.errors import SandboxError
 from bus.sandbox.home import Home, make_private, secret, trim_log, write_private
+from bus.sandbox.lifecycle import Sandbox
 
 
 @pytest.fixture
@@ -105,6 +107,50 @@ async def test_one_command_waits_for_the_other(home: Home) -> None:
 
     await asyncio.gather(enter("first", 0.2), enter("second", 0.0))
     assert order == ["first in", "second waits", "first out", "second in", "second out"]
+
+
+async def test_a_lock_that_was_removed_with_the_sandbox_keeps_nobody_out(home: Home) -> None:
+    """Who waited for a sandbox that was destroyed shares its place with nobody who comes after."""
+    order: list[str] = []
+    removed, entered = asyncio.Event(), asyncio.Event()
+
+    async def destroy() -> None:
+        async with home.lock(order.append):
+            await asyncio.sleep(0.2)
+            home.erase(keep_jars=False)
+        removed.set()
+
+    async def wait() -> None:
+        async with home.lock(lambda _line: order.append("second waits")):
+            entered.set()
+            await asyncio.sleep(0.3)
+            order.append("second out")
+
+    async def come() -> None:
+        await removed.wait()
+        await entered.wait()
+        async with home.lock(lambda _line: order.append("third waits")):
+            order.append("third in")
+
+    await asyncio.gather(destroy(), wait(), come())
+    assert order == ["second waits", "third waits", "second out", "third in"]
+
+
+async def test_nobody_enters_before_all_is_removed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who starts a sandbox while it is destroyed does not lose what it has begun."""
+    locked: list[bool] = []
+    erase = Home.erase
+
+    def watched(self: Home, *, keep_jars: bool) -> None:
+        with (self.root / "lock").open("w") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locked.append(True)
+        erase(self, keep_jars=keep_jars)
+
+    monkeypatch.setattr(Home, "erase", watched)
+    await Sandbox(home.root).down(destroy=True)
+    assert locked == [True]
+    assert not home.root.exists()
 
 
 def test_a_large_log_is_set_aside(home: Home) -> None:
