@@ -48,7 +48,7 @@ class Preserved(Struct, frozen=True):
     examples="""
 bus notice --as ORG
 bus notice --as ORG --to fernpost --locators urls.txt --due +24h --preserve content --process preservation_order
-bus notice --as ORG --to fernpost --form notice --target host --measure remove --locators urls.txt --preservation none
+bus notice --as ORG --to fernpost --locators urls.txt --why-not-preserved police_declined
 bus notice --as ORG --to fernpost --form regulatory_notice --measure proactive --platform-wide --dry-run
 """
 )
@@ -72,8 +72,8 @@ bus notice --as ORG --to fernpost --form regulatory_notice --measure proactive -
 @option("--preserve", multiple=True, metavar="CODE", help="Ask to keep evidence too: a code of preservation_scope.")
 @option("--preserve-until", metavar="DATE", help="Until when it is to be kept.")
 @option("--process", metavar="CODE", help="Under which process it is kept: a code of legal_process.")
-@option("--preservation", metavar="EVENT|none", help="The Preservation that was requested already, or none.")
-@option("--why-not-preserved", metavar="CODE", help="Why there is none: a code of why_not_preserved.")
+@option("--preservation", metavar="EVENT", help="The Preservation that was requested already.")
+@option("--why-not-preserved", metavar="CODE", help="Why nothing is to be kept: a code of why_not_preserved.")
 @option("--le-clearance", metavar="CODE", help="Whether police agree: a code of le_clearance.")
 @option("--renotify-every", type=click.IntRange(1, 8760), metavar="HOURS", help="Send it again every so many hours.")
 @option(
@@ -231,9 +231,9 @@ def _preserved(
     named, why, scope = given["preservation"], given["why_not_preserved"], given["preserve"]
     if sum(map(bool, (named, why, scope))) > 1:
         raise UsageError("--preserve, --preservation and --why-not-preserved are three ways: give one")
-    if named == "none":
-        return Preserved({}, None, "nothing said")
     if named is not None:
+        if named == "none":
+            raise UsageError("--preservation: it is no event id", hint="Say why with --why-not-preserved CODE.")
         event_id_of("--preservation")(named)
         return Preserved({"preservation": named}, None, f"secured by {named}")
     if not scope and why is None and form.asks:

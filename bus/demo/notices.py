@@ -25,7 +25,7 @@ def regulatory_notices() -> Act:
             due_s=SHORT_S if org == LATE else _DAY_S,
             body={"form": "regulatory_notice", "target_type": "platform", "item_count": 0,
                   "where": {"space": "closed_platform"}, "provisions": [], "authority_level": "ministry",
-                  "measures": ["remove", "proactive"]},
+                  "measures": ["remove", "proactive"], "why_not_preserved": "preserved_by_host"},
             sealed={"locators": None, "notifier": None, "reasons": "What the survey and the advisory describe."},
         )
         for org in platforms
@@ -75,7 +75,8 @@ def model_notice(pledge: str, *, public: Sequence[str]) -> Act:
         name="model", issuer="hotline-isles", type="TakedownNotice", step="issued", to=hearers, causes=["advisory"],
         header={"addressee": "mirage-models", "deadline": "stated", "compulsion": "request"}, due_s=7 * _DAY_S,
         body={"form": "model_safety", "target_type": "model_provider", "item_count": 0, "provisions": [],
-              "where": {"space": "model_hub"}, "measures": ["filter_model"]},
+              "where": {"space": "model_hub"}, "measures": ["filter_model"],
+              "why_not_preserved": "no_evidence_value"},
         sealed={"locators": None, "reasons": "A fine-tune of your model makes these images."},
     )  # fmt: skip
     done: dict[str, Any] = {"items_done": 1, "items_total": 1, "visibility": None, "account": None}

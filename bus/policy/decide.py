@@ -103,5 +103,8 @@ _RULES: tuple[Callable[[Case], str | None], ...] = (
     testimony.unchanged,
 )
 """What every event is held to; the order is part of behaviour (docs/adr/0010)."""
-_RULES_OF = {"TakedownNotice": (*_RULES, notices.one_addressee), "TakedownAction": (*_RULES, notices.bounded_hold)}
-"""Of some types one rule more."""
+_RULES_OF = {
+    "TakedownNotice": (*_RULES, notices.one_addressee, notices.secured),
+    "TakedownAction": (*_RULES, notices.bounded_hold),
+}
+"""What some types are held to beyond that."""

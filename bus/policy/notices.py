@@ -1,4 +1,4 @@
-"""What asks somebody to act: one addressee who hears it, by a deadline of the adopted table, and holds that end."""
+"""What asks somebody to act: one addressee, a deadline of the adopted table, evidence kept, and holds that end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from bus.policy.governance import table_in_force
 
 ANSWERS = frozenset({"Overdue", "TakedownAction", "Acknowledgement", "Preservation"})
 """Types that may name a deadline because they speak of what it was counted for."""
+ASKING = frozenset({"issued", "corrected"})
+"""Steps of a notice that say in full what is asked."""
 
 
 def deadline(case: Case) -> str | None:
@@ -55,6 +57,13 @@ def one_addressee(case: Case) -> str | None:
     if header.issuer == HUB:
         return None
     return None if addressee != header.issuer and hears(case, addressee) else "one-addressee"
+
+
+def secured(case: Case) -> str | None:
+    """What is taken down is gone as evidence too: a notice names what secures it, or says why nothing does."""
+    body = case.claim.body
+    said = body.preservation is not None or body.why_not_preserved is not None
+    return None if said or case.claim.header.step not in ASKING else "preservation-unsaid"
 
 
 def bounded_hold(case: Case) -> str | None:

@@ -68,7 +68,7 @@ async def test_a_notice_is_answered_by_its_addressee_alone(bus: Shell, tmp_path:
     [row] = await said(
         bus, "notice", "--as", "ministry-isles", "--to", "fernpost", "--cc", "hotline-isles", "--form", "order",
         "--target", "platform", "--measure", "remove", "--locators", str(urls), "--language", "en", "--due", "+24h",
-        "--preservation", "none",
+        "--why-not-preserved", "preserved_by_host",
     )  # fmt: skip
     notice = row["event_id"]
     for org in ("fernpost", "hotline-isles"):

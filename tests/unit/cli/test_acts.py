@@ -92,11 +92,13 @@ def test_without_a_terminal_a_missing_flag_is_named(bus, stopped, args: tuple[st
         (("refer", EVENT, "--to", "police-isles:gb:victim"), "two capital letters"),
         (("refer", EVENT, "--to", "police-isles:GB:nothing"), "no such code"),
         (("refer", EVENT, "--to", "@police:GB:victim"), "not an agreement"),
-        ((*NOTICE, "--platform-wide", "--preservation", "none", "--due", "tomorrow"), "--due: it is no time"),
-        ((*NOTICE, "--platform-wide", "--preservation", "none", "--due", "2020-01-01T00:00:00Z"), "has passed"),
-        ((*NOTICE, "--platform-wide", "--preservation", "none", "--deadline", "soon"), "--deadline: no such row"),
-        ((*NOTICE, "--platform-wide", "--preservation", "none", "--preserve", "logs"), "three ways"),
+        ((*NOTICE, "--platform-wide", "--why-not-preserved", "no_evidence_value", "--due", "tomorrow"), "--due: it is no time"),
+        ((*NOTICE, "--platform-wide", "--why-not-preserved", "no_evidence_value", "--due", "2020-01-01T00:00:00Z"), "has passed"),
+        ((*NOTICE, "--platform-wide", "--why-not-preserved", "no_evidence_value", "--deadline", "soon"), "--deadline: no such row"),
+        ((*NOTICE, "--platform-wide", "--why-not-preserved", "no_evidence_value", "--preserve", "logs"), "three ways"),
         ((*NOTICE, "--platform-wide", "--preservation", "seven"), "--preservation: it is no event id"),
+        ((*NOTICE, "--platform-wide", "--preservation", "none"), "Say why with --why-not-preserved CODE"),
+        ((*NOTICE, "--platform-wide", "--why-not-preserved", "lazy"), "--why-not-preserved: no such code"),
         ((*NOTICE, "--platform-wide", "--preserve", "logs", "--process", "statute", "--preserve-until", "2020-01-01"),
          "that day has passed"),
         ((*NOTICE, "--locators", "nowhere.txt"), "--locators nowhere.txt: No such file"),
@@ -116,7 +118,7 @@ def test_no_address_is_echoed(bus, stopped, tmp_path: Path, text: str):
     """What is wrong with a file of addresses is said with the item's number, and never with the address."""
     path = tmp_path / "urls.txt"
     path.write_text(text)
-    result = bus(*NOTICE, "--locators", str(path), "--preservation", "none")
+    result = bus(*NOTICE, "--locators", str(path), "--why-not-preserved", "no_evidence_value")
     assert result.exit_code == 2
     assert "secret-marker" not in result.output
     assert "--locators" in result.stderr
@@ -126,9 +128,11 @@ def test_a_huge_or_binary_file_is_refused(bus, stopped, tmp_path: Path):
     """Neither is read whole, and neither is a stack trace."""
     path = tmp_path / "big"
     path.write_bytes(b"x" * 70_000)
-    assert "more than 64 KiB" in bus(*NOTICE, "--locators", str(path), "--preservation", "none").stderr
+    assert (
+        "more than 64 KiB" in bus(*NOTICE, "--locators", str(path), "--why-not-preserved", "no_evidence_value").stderr
+    )
     path.write_bytes(b"\xff\xfe\x00")
-    assert "no UTF-8" in bus(*NOTICE, "--locators", str(path), "--preservation", "none").stderr
+    assert "no UTF-8" in bus(*NOTICE, "--locators", str(path), "--why-not-preserved", "no_evidence_value").stderr
 
 
 def test_a_dry_run_prints_events_that_could_be_published(bus, stopped, urls: Path):
@@ -154,7 +158,7 @@ def test_variables_stand_in_for_flags(bus, stopped, urls: Path):
     """Each flag has its BUS_ variable, as everywhere."""
     env = {
         "BUS_AS": "tidewave", "BUS_NOTICE_TO": "fernpost", "BUS_NOTICE_FORM": "notice", "BUS_NOTICE_TARGET": "host",
-        "BUS_NOTICE_MEASURE": "remove", "BUS_NOTICE_LOCATORS": str(urls), "BUS_NOTICE_PRESERVATION": "none",
+        "BUS_NOTICE_MEASURE": "remove", "BUS_NOTICE_LOCATORS": str(urls), "BUS_NOTICE_WHY_NOT_PRESERVED": "no_evidence_value",
         "BUS_NOTICE_DRY_RUN": "1",
     }  # fmt: skip
     result = bus("notice", **env)
@@ -252,7 +256,7 @@ def test_an_organisation_that_the_directory_has_not_is_asked_for_again(bus, stop
 def test_a_flags_typo_is_told_before_anything_is_said(bus, stopped, directory, urls: Path):
     """A script is told who is most like the name that it gave, and nothing has been said."""
     wrong = ["fernpst" if word == "fernpost" else word for word in NOTICE]
-    result = bus(*wrong, "--locators", str(urls), "--preservation", "none")
+    result = bus(*wrong, "--locators", str(urls), "--why-not-preserved", "no_evidence_value")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.endswith("error: the directory has no fernpst\nhint: Did you mean fernpost?\n")
 
@@ -318,6 +322,8 @@ def test_steps_of_an_acknowledgement_come_with_their_meaning():
 
 def test_a_dry_run_on_a_terminal_confirms_nothing(bus, stopped, typing, urls: Path):
     """What is only printed needs no consent."""
-    result = bus(*NOTICE, "--locators", str(urls), "--preservation", "none", "--dry-run", stdin="\n\n")
+    result = bus(
+        *NOTICE, "--locators", str(urls), "--why-not-preserved", "no_evidence_value", "--dry-run", stdin="\n\n"
+    )
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout.splitlines()[-1])["type"] == "TakedownNotice"
