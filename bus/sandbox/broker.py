@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 import shutil
-import subprocess
 import uuid
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from bus.kafka.connection import Connection
 from bus.paths import ops_dir
 from bus.sandbox.home import Home, secret, write_private
 from bus.sandbox.ports import answers
-from bus.sandbox.processes import Identity, Role, wait_until
+from bus.sandbox.processes import Identity, Role, run, wait_until
 
 ADMIN = "admin"
 _CONTROLLER = "controller"
@@ -130,17 +128,11 @@ async def ensure_formatted(home: Home, java: Path, jars: Path, cluster_id: str) 
     arguments = home.kafka / "format-arguments"
     write_private(arguments, _format_arguments(home, jars, cluster_id))
     log = home.log("kafka")
-    with log.open("ab") as output:
-        format_ = await asyncio.create_subprocess_exec(
-            str(java), f"@{arguments}", stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=home.kafka
-        )
-        try:
-            code = await asyncio.wait_for(format_.wait(), _FORMAT_TIMEOUT_S)
-        finally:
-            arguments.unlink()
-            if format_.returncode is None:
-                format_.kill()
-                await format_.wait()
+    try:
+        command = [str(java), f"@{arguments}"]
+        code = await run("Kafka's format", command, log, timeout_s=_FORMAT_TIMEOUT_S, cwd=home.kafka)
+    finally:
+        arguments.unlink()
     if code != 0:
         raise SandboxError("Kafka's data folder could not be formatted", hint=f"See {log}.")
     write_private(done, cluster_id)

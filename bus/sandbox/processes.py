@@ -102,6 +102,39 @@ def _clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("BUS_")}
 
 
+async def run(
+    name: str,
+    argv: Sequence[str],
+    log: Path,
+    *,
+    timeout_s: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Run a program to its end, with its output added to a log; its exit code. It does not outlive whoever waits.
+
+    Raises:
+        SandboxError: it cannot be run, or did not end in time; it is killed then.
+    """
+    with log.open("ab") as output:
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd, env=env
+            )
+        except OSError as error:
+            raise SandboxError(f"{name} cannot be run: {error}", hint=f"See {log}.") from error
+    try:
+        return await asyncio.wait_for(child.wait(), timeout_s)
+    except TimeoutError:
+        raise SandboxError(
+            f"{name} did not end within {timeout_s:.0f} s", hint=f"See {log}, then run `bus sandbox up` again."
+        ) from None
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+
+
 def find(role: Role, known: Identity | None) -> Identity | None:
     """The role's running process: the known one, else one that the role owns by its command line."""
     if known is not None and is_alive(known):

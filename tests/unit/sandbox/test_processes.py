@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -163,3 +164,34 @@ def test_what_cannot_be_run_says_so(role: Role) -> None:
     """A missing program is an error of the sandbox, not a traceback."""
     with pytest.raises(SandboxError, match="cannot be run"):
         processes.start(role, [str(role.cwd / "missing")])
+
+
+async def test_a_program_runs_to_its_end(role: Role) -> None:
+    """Its exit code is told, and what it said stands in the log."""
+    code = await processes.run("it", argv(role, "print('said'); raise SystemExit(7)"), role.log, timeout_s=20)
+    assert (code, role.log.read_text()) == (7, "said\n")
+
+
+async def test_a_program_that_does_not_end_is_killed_and_named(role: Role) -> None:
+    """Whoever waits is told what took too long, and where to look."""
+    with pytest.raises(SandboxError, match="it did not end within 0 s") as raised:
+        await processes.run("it", argv(role), role.log, timeout_s=0.3)
+    assert str(role.log) in raised.value.hint
+    assert processes.find(role, None) is None
+
+
+async def test_a_program_does_not_outlive_whoever_waits(role: Role) -> None:
+    """A command that is stopped leaves nothing behind that writes into the state folder."""
+    waiting = asyncio.create_task(processes.run("it", argv(role), role.log, timeout_s=60))
+    while processes.find(role, None) is None:  # noqa: ASYNC110 - it is another process that begins
+        await asyncio.sleep(0.01)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert processes.find(role, None) is None
+
+
+async def test_a_program_that_is_not_there_is_named(role: Role) -> None:
+    """It is no fault of ours."""
+    with pytest.raises(SandboxError, match="it cannot be run"):
+        await processes.run("it", [str(role.cwd / "nowhere")], role.log, timeout_s=20)
