@@ -167,16 +167,25 @@ def _recall(recalled: Recalled) -> dict[str, Any]:
 
 
 def alarm(delivery: Delivery) -> bool:
-    """Say loudly what does not hold; whether there was something."""
-    place = f"{delivery.lane} inbox, number {delivery.seq}"
-    if delivery.missing:
-        say(f"ALARM: {delivery.missing} deliveries are missing before {place}", colour="red")
-    if delivery.status == "invalid":
-        say(f"ALARM: {place} does not hold: {delivery.problem}", colour="red")
+    """Say loudly what does not hold, and what else a person must know of it; whether something does not hold."""
+    wrong, place = amiss(delivery), _place(delivery)
     _tell_recall(delivery, place)
     if delivery.status == "needs-upgrade":
         say(f"{place} needs a newer version of safeguard-bus", colour="yellow")
+    return wrong
+
+
+def amiss(delivery: Delivery) -> bool:
+    """Say loudly what does not hold; whether there was something."""
+    if delivery.missing:
+        say(f"ALARM: {delivery.missing} deliveries are missing before {_place(delivery)}", colour="red")
+    if delivery.status == "invalid":
+        say(f"ALARM: {_place(delivery)} does not hold: {delivery.problem}", colour="red")
     return bool(delivery.missing) or delivery.status == "invalid"
+
+
+def _place(delivery: Delivery) -> str:
+    return f"{delivery.lane} inbox, number {delivery.seq}"
 
 
 def _tell_recall(delivery: Delivery, place: str) -> None:
@@ -204,29 +213,29 @@ def log_alarm(alarm: LogAlarm) -> None:
 class Acks:
     """Marks deliveries as handled, after telling their issuers where that is asked for."""
 
-    def __init__(self, publisher: Publisher | None, organisation: str) -> None:
-        self._publisher, self._organisation = publisher, organisation
+    def __init__(self, publisher: Publisher | None = None, group: asyncio.TaskGroup | None = None) -> None:
+        self._publisher, self._group = publisher, group
         self._room = asyncio.Semaphore(MOST_ACKS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def put(self, delivery: Delivery) -> None:
         """Handle one delivery, now or soon."""
-        if self._publisher is None or not _wants_ack(delivery):
+        if self._publisher is None or self._group is None or not _wants_ack(delivery):
             await delivery.done()
             return
         await self._room.acquire()
-        task = asyncio.create_task(self._acknowledge(self._publisher, delivery))
+        task = self._group.create_task(self._acknowledge(self._publisher, delivery))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._room.release()
-        if not task.cancelled() and task.exception() is None:
-            self._tasks.discard(task)
+        self._tasks.discard(task)
 
     async def finish(self) -> None:
-        """Wait for those under way, and raise the first error there was."""
-        await asyncio.gather(*self._tasks)
+        """Wait for those under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _acknowledge(self, publisher: Publisher, delivery: Delivery) -> None:
         from bus.partner import Item
@@ -235,7 +244,9 @@ class Acks:
         assert decoded is not None
         event_id = decoded.header.event_id
         event = acknowledgement(decoded.header, step="fetched")
-        await publisher.publish(event, item=Item("acknowledgement", "fetched", event_id.hex(), "fetched"))
+        outcome = await publisher.publish(event, item=Item("acknowledgement", "fetched", event_id.hex(), "fetched"))
+        if not outcome.stands:
+            say(f"not acknowledged: {_dashed(event_id)} ({', '.join(outcome.reasons)})", colour="yellow")
         await delivery.done()
 
 
@@ -266,13 +277,17 @@ def _wants_ack(delivery: Delivery) -> bool:
 
 @asynccontextmanager
 async def acknowledging(profile: Profile, ack: str) -> AsyncGenerator[Acks]:
-    """What marks deliveries as handled, with a publisher of its own where their issuers are told."""
+    """What marks deliveries as handled, with a publisher of its own where their issuers are told.
+
+    An acknowledgement without a receipt ends whoever is inside, who may wait for the next delivery for days.
+    """
     if ack == "none":
-        yield Acks(None, profile.organisation)
+        yield Acks()
         return
     from bus.partner import Publisher
 
-    async with Publisher(profile) as publisher:
-        acks = Acks(publisher, profile.organisation)
-        yield acks
-        await acks.finish()
+    try:
+        async with Publisher(profile) as publisher, asyncio.TaskGroup() as group:
+            yield Acks(publisher, group)
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None

@@ -43,21 +43,21 @@ async def consume_out(
     saying, wrong = Saying(form), 0
     async with AsyncExitStack() as stack:
         stack.enter_context(outlet)
-        stack.callback(_conclude, saying, out)
+        keeping = _Keeping(outlet)
+        stack.callback(_conclude, saying, keeping, out)
         acks = await stack.enter_async_context(acknowledging(profile, ack))
         subscriber = await stack.enter_async_context(Subscriber(profile, on_alarm=log_alarm, **how))
-        keeping = _Keeping(outlet, acks)
         async for delivery in subscriber:
             wrong += alarm(delivery)
-            await _take(delivery, saying, keeping)
+            await _take(delivery, saying, keeping, acks)
             if saying.written == limit:
                 await subscriber.look_into_log()
                 break
-        await keeping.finish()
+        await keeping.finish(acks)
     return CHECK_FAILED if wrong or subscriber.alarms else 0
 
 
-async def _take(delivery: Delivery, saying: Saying, keeping: _Keeping) -> None:
+async def _take(delivery: Delivery, saying: Saying, keeping: _Keeping, acks: Acks) -> None:
     """Write a delivery, or count why it was not."""
     event = delivery.event
     if event is None or delivery.status != "ok":
@@ -66,36 +66,39 @@ async def _take(delivery: Delivery, saying: Saying, keeping: _Keeping) -> None:
     saying.hear(event)
     said = saying.say(event)
     if not isinstance(said, Unsaid):
-        await keeping.put(delivery, event["header"]["event_id"], said.documents)
+        await keeping.put(delivery, event["header"]["event_id"], said.documents, acks)
 
 
 class _Keeping:
-    """Puts documents into an outlet; a delivery is handled when they are durable."""
+    """Puts documents into an outlet; a delivery is handled when they are durable, and ``written`` counts it then."""
 
-    def __init__(self, outlet: Outlet, acks: Acks) -> None:
-        self._outlet, self._acks = outlet, acks
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
         self._waiting: list[Delivery] = []
+        self.written = 0
 
-    async def put(self, delivery: Delivery, event_id: str, documents: Any) -> None:
+    async def put(self, delivery: Delivery, event_id: str, documents: Any, acks: Acks) -> None:
         """Put an event's documents."""
         await asyncio.to_thread(self._outlet.put, event_id, documents)
         if self._outlet.at_once:
-            await self._acks.put(delivery)
+            self.written += 1
+            await acks.put(delivery)
         else:  # what a document was made of need not wait with it
             self._waiting.append(structs.replace(delivery, value=None, signature=None, plaintext=None))
 
-    async def finish(self) -> None:
+    async def finish(self, acks: Acks) -> None:
         """Make all of it durable, and then handled, before the inbox is left."""
         await asyncio.to_thread(self._outlet.finish)
+        self.written += len(self._waiting)
         for delivery in self._waiting:
-            await self._acks.put(delivery)
-        await self._acks.finish()
+            await acks.put(delivery)
+        await acks.finish()
 
 
-def _conclude(saying: Saying, out: str) -> None:
+def _conclude(saying: Saying, keeping: _Keeping, out: str) -> None:
     """What was written, and what was not."""
     for sentence in saying.report():
         say(sentence, colour="yellow")
-    left = saying.unsaid.total()
+    left = saying.unsaid.total() + saying.written - keeping.written
     rest = f"; {left} left in the inbox" if left else ""
-    say(f"{saying.written} events written to {out}{rest}")
+    say(f"{keeping.written} events written to {out}{rest}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from bus.cli.consume import nothing, tell_terminal
+from bus.cli.consume import CHECK_FAILED, amiss, nothing, tell_terminal
 from bus.cli.output import RowWriter
 
 if TYPE_CHECKING:
@@ -22,17 +22,18 @@ async def peek(profile: Profile, how: Mapping[str, Any], *, limit: int | None) -
     from bus.partner import Subscriber
 
     quiet = structs.replace(profile, log=None)  # looked into when it is consumed
-    count = 0
+    count = wrong = 0
     with RowWriter("table", COLUMNS, spare=("status", "step"), below="due") as writer:
         async with AsyncExitStack() as stack:
             async for delivery in await stack.enter_async_context(Subscriber(quiet, **how)):
+                wrong += amiss(delivery)
                 writer.write(row(delivery))
                 count += 1
                 if count == limit:
                     break
     if not count:
         tell_terminal(nothing(profile.organisation, from_start=how["from_start"]))
-    return 0
+    return CHECK_FAILED if wrong else 0
 
 
 def row(delivery: Delivery) -> dict[str, Any]:
