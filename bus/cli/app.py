@@ -95,11 +95,11 @@ def report(error: BaseException, *, verbose: bool) -> int:
         return _tell(error.format_message(), f"`{where} --help` shows how.", error.exit_code)
     if isinstance(error, click.ClickException):
         return _tell(error.format_message(), "", error.exit_code)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and str(error):
         name = f"{error.filename}: " if error.filename else ""
         return _tell(f"{name}{error.strerror or error}", "", 1)
     hint = "This is a fault of ours. Run again with -v and report what it prints."
-    return _tell(f"{type(error).__name__}: {error}", hint, 1)
+    return _tell(f"{type(error).__name__}: {error}".removesuffix(": "), hint, 1)
 
 
 def _tell(message: str, hint: str, code: int) -> int:

@@ -142,6 +142,13 @@ def test_an_unforeseen_error_is_one_line_unless_more_is_asked_for():
     assert "Traceback" in CliRunner().invoke(failing(ZeroDivisionError("x")), ["fail"], env={"BUS_VERBOSE": "1"}).stderr
 
 
+def test_an_error_without_words_is_named():
+    """An asyncio time-out says nothing at all, and is an OSError: whoever reads of it learns that it was one."""
+    result = CliRunner().invoke(failing(TimeoutError()), ["fail"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: TimeoutError\nhint: This is a fault of ours.")
+
+
 def test_an_interrupt_ends_with_130():
     """Ctrl-C is no error and no traceback."""
     result = CliRunner().invoke(failing(KeyboardInterrupt()), ["fail"])
