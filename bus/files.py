@@ -41,6 +41,16 @@ def read_regular(path: Path | str, limit: int) -> bytes | None:
     return found
 
 
+def read_upto(file: Path, limit: int) -> bytes:
+    """The bytes of a file or pipe that somebody named, at most ``limit`` + 1: whoever asks sees that there are more.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with file.open("rb") as opened:
+        return opened.read(limit + 1)
+
+
 def load_policy(file: Path) -> Policy:
     """The policy of a log (c2sp.org/tlog-policy) in a file.
 
@@ -49,8 +59,7 @@ def load_policy(file: Path) -> Policy:
     """
     hint = "docs/evidence.md shows what a policy looks like."
     try:
-        with file.open("rb") as opened:
-            return Policy.parse(opened.read(MAX_POLICY + 1))
+        return Policy.parse(read_upto(file, MAX_POLICY))
     except OSError as error:
         raise UsageError(f"policy {file} cannot be read: {error.strerror}", hint=hint) from error
     except Malformed as error:

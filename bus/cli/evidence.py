@@ -78,9 +78,9 @@ def verify(files: Sequence[Path], policy: Path | None, output: str) -> int | Non
 def _read(file: Path) -> bytes:
     """A file's bytes, and of one that is too large for evidence a byte more than evidence can have."""
     from bus.evidence.archive import MAX_ARCHIVE
+    from bus.files import read_upto
 
-    with file.open("rb") as opened:
-        return opened.read(MAX_ARCHIVE + 1)
+    return read_upto(file, MAX_ARCHIVE)
 
 
 def _print(reports: Iterable[Report], output: str) -> Iterator[Report]:

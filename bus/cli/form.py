@@ -198,8 +198,10 @@ def read_text(flag: str, path: str) -> str:
     Raises:
         UsageError: it cannot be read, is too long, or is no UTF-8.
     """
+    from bus.files import read_upto
+
     try:
-        data = sys.stdin.buffer.read(MOST_TEXT + 1) if path == "-" else _read(Path(path))
+        data = sys.stdin.buffer.read(MOST_TEXT + 1) if path == "-" else read_upto(Path(path), MOST_TEXT)
     except OSError as error:
         raise UsageError(f"{flag} {path}: {error.strerror}") from None
     if len(data) > MOST_TEXT:
@@ -208,11 +210,6 @@ def read_text(flag: str, path: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(f"{flag} {path}: it is no UTF-8") from None
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MOST_TEXT + 1)
 
 
 def _or_none(rule: Callable[[str], T]) -> Callable[[str], T | None]:

@@ -59,13 +59,14 @@ def verify(
 
     Ends with 3 at the first thing that is wrong, and says it in a sentence.
     """
-    from bus.files import load_policy
+    from bus.files import load_policy, read_upto
+    from bus.tlog.note import MAX_NOTE
     from bus.verify.crew import cores
 
     if source and not mirror:
         raise UsageError("--from is for --mirror", hint="Give --mirror DIR too.")
     believed = load_policy(policy_file(policy))
-    older = None if since is None else _note(since)
+    older = None if since is None else read_upto(since, MAX_NOTE)
     begun, count = time.monotonic(), jobs or cores()
     if mirror is not None:
         report = _mirror(mirror, source, believed, older, count)
@@ -75,14 +76,6 @@ def verify(
     report.seconds = time.monotonic() - begun
     _print(report, output)
     return None if report.holds else FALSE
-
-
-def _note(file: Path) -> bytes:
-    """The bytes of a checkpoint, and not many more than one can have."""
-    from bus.tlog.note import MAX_NOTE
-
-    with file.open("rb") as source:
-        return source.read(MAX_NOTE + 1)
 
 
 def _published(folder: Path, policy: Policy, since: bytes | None, jobs: int, dsn: str | None) -> Report:

@@ -89,10 +89,13 @@ def trust(vkey: str, origin: str | None, remove: bool, vouched: Path | None, fol
     A witness that runs takes it up at once. A log may have several keys. With --vouched the old key speaks
     for the new one; without it, compare VKEY over a second channel.
     """
+    from bus.files import read_upto
+    from bus.tlog.note import MAX_NOTE
+
     log_key = _vkey(vkey)
     with _opened(folder) as found:
         if vouched is not None:
-            found.is_vouched(log_key, vouched.read_bytes(), origin)
+            found.is_vouched(log_key, read_upto(vouched, MAX_NOTE), origin)
         if remove:
             found.distrust(log_key, origin)
             say(f"no longer trusted: {log_key.name}")

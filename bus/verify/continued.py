@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bus.errors import CheckFailed, Malformed
-from bus.tlog.note import Note
-from bus.tlog.policy import Policy
+from bus.files import read_regular
+from bus.tlog.note import MAX_NOTE, Note
+from bus.tlog.policy import MAX_POLICY, Policy
 from bus.trust.directory import Continued
 from bus.verify.fault import Fault
 from bus.verify.report import Report
@@ -55,8 +56,8 @@ def continues(said: Continued, published: Path, report: Report) -> dict[str, Any
 
 def _check(said: Continued, kept: Path) -> None:
     try:
-        policy = Policy.parse((kept / "policy").read_bytes())
-        found = policy.judge(Note.decode((kept / "checkpoint").read_bytes()))
+        policy = Policy.parse(_read(kept / "policy", MAX_POLICY))
+        found = policy.judge(Note.decode(_read(kept / "checkpoint", MAX_NOTE)))
     except OSError:
         _wrong(said, "cannot be read")
     except (Malformed, CheckFailed):
@@ -66,6 +67,18 @@ def _check(said: Continued, kept: Path) -> None:
         _wrong(said, f"is not signed by {said.old_origin}")
     if claim.size > said.old_size or (claim.size == said.old_size and claim.root != said.old_root):
         _wrong(said, f"is of {claim.size} entries and does not fit")
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """A file of a folder that may come from anybody.
+
+    Raises:
+        OSError: it is not there, is no file, or cannot be read.
+    """
+    data = read_regular(path, limit)
+    if data is None:
+        raise FileNotFoundError(path)
+    return data
 
 
 def _wrong(said: Continued, what: str) -> NoReturn:
