@@ -68,18 +68,8 @@ def adopt(file: Path, kind: str) -> None:
     The hub goes on deciding by its policy file until it is started with the new one; it starts only with one
     that is in force.
     """
-    import json
-
-    from bus.errors import UsageError
+    from bus.cli.adoption import print_adoption
     from bus.policy.deadlines import parse
     from bus.policy.policy import Policy
-    from bus.trust.adoptions import adoption
 
-    try:
-        text = file.read_bytes().decode()
-        _ = parse(text) if kind == "deadlines" else Policy.parse(text.encode())
-        bodies = adoption(kind, kind, text)
-    except ValueError as error:  # UnicodeDecodeError is one
-        raise UsageError(f"{file} cannot be adopted: it is not UTF-8, or too long for its parts") from error
-    for body in bodies:
-        click.echo(json.dumps({"type": "PolicyAdopted", "header": {"step": "adopted"}, "body": body}))
+    print_adoption(kind, kind, file, parse if kind == "deadlines" else lambda text: Policy.parse(text.encode()))

@@ -63,21 +63,12 @@ bus hub log-key adopt | bus publish - --as hub
 @config_option()
 def adopt(config: Path | None) -> None:
     """Print the events that bring the publisher's policy, with all its keys, into force."""
-    import json
-
-    from bus.errors import UsageError
+    from bus.cli.adoption import print_adoption
     from bus.files import load_policy
     from bus.hub.rotation import KIND, publisher_of
-    from bus.trust.adoptions import adoption
 
     file = publisher_of(_hub(config)).folder / "policy"
-    load_policy(file)
-    try:
-        bodies = adoption(KIND, "log", file.read_text(encoding="utf-8"))
-    except ValueError as error:  # UnicodeDecodeError is one
-        raise UsageError(f"{file} cannot be adopted: it is not UTF-8, or too long for its parts") from error
-    for body in bodies:
-        click.echo(json.dumps({"type": "PolicyAdopted", "header": {"step": "adopted"}, "body": body}))
+    print_adoption(KIND, "log", file, lambda _: load_policy(file))
 
 
 @command("finish", examples="""
