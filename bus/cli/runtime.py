@@ -53,7 +53,9 @@ def configure_logs(level: int) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL if level > logging.DEBUG else logging.INFO)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL if level > logging.INFO else logging.INFO)
     last = (
-        structlog.dev.ConsoleRenderer(colors=use_colour(sys.stderr))
+        structlog.dev.ConsoleRenderer(  # its own traceback shows every variable: keys, and what was sealed
+            colors=use_colour(sys.stderr), exception_formatter=structlog.dev.plain_traceback
+        )
         if sys.stderr.isatty()
         else structlog.processors.JSONRenderer()
     )
