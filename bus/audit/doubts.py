@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from bus.audit.answers import issuer_nations
 from bus.audit.ledger import Filter, Ledger
 from bus.events.names import HUB
 from bus.events.refusals import refusals
 from bus.events.registry import all_schemas
+from bus.nearest import did_you_mean, nearest
 
 ALLOWED = "allowed."
 """What stands before a step in a reason."""
@@ -35,5 +35,5 @@ def _doubt(words: str, asked: str | None, known: Iterable[str]) -> list[str]:
     names = sorted(known)
     if asked is None or asked in names:
         return []
-    near = get_close_matches(asked, names, n=2)
-    return [f"{words} {asked}" + (f"; did you mean {' or '.join(near)}?" if near else "")]
+    meant = did_you_mean(nearest(asked, names))
+    return [f"{words} {asked}" + (f". {meant}" if meant else "")]

@@ -17,6 +17,8 @@ from typing import Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
+from bus.nearest import did_you_mean, nearest
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_HOME = ".bus"
@@ -142,11 +144,8 @@ class LazyGroup(_WithExamples, click.Group):
         name = args[0]
         if name.startswith("-") or self.get_command(ctx, name) is not None or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, self.list_commands(ctx), n=2, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-        raise click.UsageError(f"no such command {name!r}.{hint}", ctx)
+        meant = did_you_mean(nearest(name, self.list_commands(ctx)))
+        raise click.UsageError(f"no such command {name!r}. {meant}".rstrip(), ctx)
 
 
 command = partial(click.command, cls=BusCommand)
@@ -161,10 +160,8 @@ class _Near(click.Choice[str]):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
-            from difflib import get_close_matches
-
-            near = get_close_matches(str(value), self.choices, n=1)
-            self.fail(error.message + (f" Did you mean {near[0]!r}?" if near else ""), param, ctx)
+            meant = did_you_mean(nearest(str(value), self.choices))
+            self.fail(f"{error.message} {meant}".rstrip(), param, ctx)
 
 
 def option(*names: str, **attributes: Any) -> Callable[[F], F]:

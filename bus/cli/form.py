@@ -18,6 +18,7 @@ import click
 
 from bus.cli.base import say
 from bus.errors import UsageError
+from bus.nearest import did_you_mean, nearest
 
 T = TypeVar("T")
 
@@ -227,7 +228,5 @@ def _picked(text: str, choices: Mapping[str, str]) -> list[str]:
 
 
 def _no_such(flag: str, word: str, choices: Mapping[str, str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, choices, n=1)
-    return f"{flag}: no such code" + (f". Did you mean {near[0]!r}?" if near else "")
+    meant = did_you_mean(nearest(word, choices))
+    return f"{flag}: no such code" + (f". {meant}" if meant else "")

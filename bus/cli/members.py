@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bus.errors import UsageError
+from bus.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from bus.partner.profile import Profile
@@ -26,11 +27,10 @@ class Members:
             UsageError: it has not; it names who is most like it.
             Unavailable, NotAllowed: the directory cannot be read.
         """
-        from bus.partner.known import strangers
+        from bus.partner.known import NOBODY, strangers
 
         for name, near in strangers(self._directory(), names).items():
-            hint = f"Did you mean {' or '.join(near)}?" if near else "Nobody of that id was admitted."
-            raise UsageError(f"the directory has no {name}", hint=hint)
+            raise UsageError(f"the directory has no {name}", hint=did_you_mean(near) or NOBODY)
 
     def organisation(self, org: str) -> Organisation | None:
         """An organisation as it was admitted, or None."""

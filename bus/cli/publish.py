@@ -16,6 +16,7 @@ from bus.cli.output import RowWriter
 from bus.cli.warned import Warned
 from bus.cli.who import check_members, profile_of
 from bus.errors import InvalidEvent
+from bus.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -148,9 +149,10 @@ async def _publish(profile: Profile, intake: Intake, drafts: Iterator[Draft], wa
     await intake.check_reach()
     await _publish_drafts(profile, drafts, wait_s, printed)
     if "audience-unknown" in printed.reasons:
+        from bus.partner.known import NOBODY
+
         for name, near in (await intake.strangers()).items():
-            rest = f"; did you mean {' or '.join(near)}?" if near else ""
-            say(f"the directory has no {name}{rest}", colour="yellow")
+            say(f"the directory has no {name}. {did_you_mean(near) or NOBODY}", colour="yellow")
 
 
 async def _publish_drafts(profile: Profile, drafts: Iterator[Draft], wait_s: float, printed: _Printed) -> None:

@@ -14,6 +14,7 @@ from bus.cli.base import argument, as_option, command, group, option, output_opt
 from bus.cli.output import print_json, print_rows
 from bus.cli.who import check_members
 from bus.errors import UsageError
+from bus.nearest import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from bus.events.registry import SchemaInfo
@@ -201,17 +202,14 @@ def _issuer(as_org: str | None, nation: str | None) -> tuple[str, str, tuple[str
 
 def _find(text: str) -> SchemaInfo:
     """A schema by its type or id."""
-    from difflib import get_close_matches
-
     from bus.cli.codelist import names
-    from bus.events.registry import by_id, by_name
+    from bus.events.registry import all_schemas, by_id, by_name
 
     try:
         found = by_id(int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else by_name(text)
     except UsageError as error:
-        near = get_close_matches(text, names(), n=2)
-        lists = f" Or the list {' or '.join(near)}?" if near else ""
-        raise UsageError(error.message, hint=error.hint + lists) from None
+        meant = did_you_mean(nearest(text, [*(info.name for info in all_schemas()), *names()], 3))
+        raise UsageError("no such event type or code list", hint=meant or error.hint) from None
     if found is None:
         raise UsageError(f"there is no schema {text}", hint="`bus schema list` lists them.")
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bus.cli.base import say
+from bus.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from bus.events.unlisted import Unlisted
@@ -57,4 +58,4 @@ def rule(row: dict[str, Any]) -> str:
 
 def remedy(row: dict[str, Any]) -> str:
     """What may have been meant."""
-    return f"Did you mean {row['near']!r}?" if row["near"] else f"`bus schema show {row['list']}` has the list."
+    return did_you_mean([row["near"]] if row["near"] else []) or f"`bus schema show {row['list']}` has the list."

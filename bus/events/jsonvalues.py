@@ -7,7 +7,6 @@ holds a value: what people put into a wrong field is often what should not be in
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from bus.events.clock import format_us, parse_us
 from bus.events.ids import dashed, parse_uuid
 from bus.events.names import PATTERNS
 from bus.events.types import record_class
+from bus.nearest import did_you_mean, nearest
 
 _EPOCH = dt.date(1970, 1, 1)
 
@@ -56,8 +56,7 @@ def check_keys(given: Mapping[str, Any], known: Sequence[str], path: str) -> Non
     """Refuse keys that are not known, with the nearest that are."""
     for key in given:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(known)}."
+            hint = did_you_mean(nearest(str(key), known, 1)) or f"There are {', '.join(known)}."
             shown = "".join(c if c.isprintable() else "?" for c in str(key)[:40])
             raise InvalidEvent(_join(path, shown), "unknown field", hint=hint)
 

@@ -5,7 +5,6 @@ Nothing is read from disk at import; the Avro JSON of a schema is read when it i
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Container
 from functools import cache
@@ -16,6 +15,7 @@ from msgspec import Struct
 from bus.errors import UsageError
 from bus.events import shapes
 from bus.events.table import RELEASES
+from bus.nearest import did_you_mean, nearest
 from bus.paths import schemas_dir
 
 
@@ -87,9 +87,7 @@ def by_name(name: str) -> SchemaInfo:
     """
     info = _BY_NAME.get(name)
     if info is None:
-        folded = {known.lower(): known for known in _BY_NAME}
-        near = [folded[x] for x in difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)]
-        hint = f"Did you mean {', '.join(near)}?" if near else f"There are {', '.join(_BY_NAME)}."
+        hint = did_you_mean(nearest(name, _BY_NAME)) or f"There are {', '.join(_BY_NAME)}."
         raise UsageError("no such event type", hint=hint)
     return info
 

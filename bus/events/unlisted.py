@@ -7,7 +7,6 @@ passes too: hence a word about it, with the code that is most like it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from bus.events import registry, shapes
 from bus.events.codes import codes
 from bus.events.jsonform import Parts
 from bus.events.registry import SchemaInfo
+from bus.nearest import nearest
 
 OTHERS = frozenset({"classification", "law", "step"})
 """Not looked at: codes of others' scales and laws, of which our lists are samples; and steps, which are checked."""
@@ -54,7 +54,7 @@ def unlisted(parts: Parts) -> list[Unlisted]:
     for part, record in (("header", parts.header), ("body", parts.body), ("sealed", parts.plaintext)):
         for field, name, code in _found(places.get(part, ()), record, part) if record is not None else ():
             shown = None if part == "sealed" else code
-            found.append(Unlisted(parts.info.name, field, name, shown, nearest(code, name)))
+            found.append(Unlisted(parts.info.name, field, name, shown, nearest_in(code, name)))
     return found
 
 
@@ -73,11 +73,9 @@ def _found(places: Sequence[_Place], record: Any, path: str) -> Iterator[tuple[s
 
 
 @lru_cache(1024)
-def nearest(code: str, name: str) -> str | None:
-    """The code of a list that is most like this one, in whatever case; None if none is."""
-    folded = {known.casefold(): known for known in codes(name)}
-    near = get_close_matches(code.casefold(), list(folded), n=1)
-    return folded[near[0]] if near else None
+def nearest_in(code: str, name: str) -> str | None:
+    """The code of a list that is most like this one; None if none is."""
+    return next(iter(nearest(code, codes(name), 1)), None)
 
 
 @cache

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from difflib import get_close_matches
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +20,7 @@ import structlog
 from bus.errors import InvalidEvent
 from bus.events.names import HUB, HUB_DIRECTORY
 from bus.kafka.records import Record
+from bus.nearest import did_you_mean, nearest
 from bus.partner.inbox import Checker
 from bus.partner.logmemory import Seen
 from bus.partner.profile import Profile
@@ -130,18 +130,21 @@ async def read_directory(profile: Profile, client_id: str) -> Directory:
         return reader.directory
 
 
+NOBODY = "Nobody of that id was admitted."
+"""The hint where the directory has nobody of an id, and nobody of one like it."""
+
+
 def strangers(directory: Directory, members: Sequence[str]) -> dict[str, list[str]]:
     """Who of these the directory does not have, each with the ids that are most like it."""
     known = {*directory.organisations, *directory.agreements, HUB}
-    return {one: get_close_matches(one, sorted(known), n=2) for one in members if one not in known}
+    return {one: nearest(one, known) for one in members if one not in known}
 
 
 def unsealable(directory: Directory, org: str) -> InvalidEvent:
     """Why nothing can be sealed for an organisation: nobody has that id, or whoever has it registered no key."""
     found = strangers(directory, [org])
     if org in found:
-        near = f"Did you mean {' or '.join(found[org])}?" if found[org] else "Nobody of that id was admitted."
-        return InvalidEvent("header.audience", f"the directory has no {org}", hint=near)
+        return InvalidEvent("header.audience", f"the directory has no {org}", hint=did_you_mean(found[org]) or NOBODY)
     return InvalidEvent(
         "header.audience",
         f"{org} has no sealing key, so nothing can be sealed for it",

@@ -173,7 +173,7 @@ async def test_a_refusal_is_told_with_its_reason(bus: Shell) -> None:
     ended = await bus.publish([{**answer, "header": header}], "tidewave")
     [told] = ended.rows
     assert (ended.code, told["outcome"], told["reasons"]) == (1, "refused", ["audience-unknown"])
-    assert "the directory has no hotline-isle; did you mean hotline-isles" in ended.err
+    assert "the directory has no hotline-isle. Did you mean 'hotline-isles'" in ended.err
     assert "1 event to hotline-isle, hotline-north: 0 accepted, 1 refused" in ended.err
     found = (await bus("audit", "search", "--outcome", "refused", "--reason", "audience-unknown", "-o", "ndjson")).rows
     assert [row["outcome"] for row in found if row["event_id"] == told["event_id"]] == ["refused"]
@@ -309,9 +309,9 @@ async def test_an_interrupted_publication_is_completed_by_the_next(bus: Shell) -
 async def test_a_search_for_what_there_is_not_says_so(bus: Shell) -> None:
     """A slip in a name is not taken for the answer that nothing was said; data goes on to stdout alone."""
     for flag, asked, near in (
-        ("--issuer", "fernpst", "did you mean fernpost"),
-        ("--step", "detcted", "did you mean detected"),
-        ("--reason", "step-ordr", "did you mean step-order"),
+        ("--issuer", "fernpst", "Did you mean 'fernpost'"),
+        ("--step", "detcted", "Did you mean 'detected'"),
+        ("--reason", "step-ordr", "Did you mean 'step-order'"),
     ):
         ended = await bus("audit", "search", flag, asked, "-o", "ndjson")
         assert (ended.code, ended.out) == (0, "")

@@ -247,7 +247,7 @@ def test_a_notice_is_asked_for_step_by_step_and_confirmed(bus, stopped, typing, 
 def test_an_organisation_that_the_directory_has_not_is_asked_for_again(bus, stopped, typing, directory):
     """A typo is told at its own question, with who is most like it, and not after the last one."""
     result = bus("notice", "--as", "tidewave", stdin="fernpst\nsomebody-else\nfernpost\n")
-    assert "the directory has no fernpst. Did you mean fernpost?\n" in result.stderr
+    assert "the directory has no fernpst. Did you mean 'fernpost'?\n" in result.stderr
     assert "the directory has no somebody-else. Nobody of that id was admitted.\n" in result.stderr
     assert result.stderr.count("To whom") == 3
     assert result.stderr.count("What is it:") == 1
@@ -258,7 +258,7 @@ def test_a_flags_typo_is_told_before_anything_is_said(bus, stopped, directory, u
     wrong = ["fernpst" if word == "fernpost" else word for word in NOTICE]
     result = bus(*wrong, "--locators", str(urls), "--why-not-preserved", "no_evidence_value")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.endswith("error: the directory has no fernpst\nhint: Did you mean fernpost?\n")
+    assert result.stderr.endswith("error: the directory has no fernpst\nhint: Did you mean 'fernpost'?\n")
 
 
 def test_no_item_asks_whether_it_is_the_whole_platform(bus, stopped, typing, directory):

@@ -194,7 +194,7 @@ def test_an_error_has_path_and_rule_and_no_value(changes: dict[str, Any], path: 
 
 def test_an_unknown_key_comes_with_the_nearest_one() -> None:
     """A slip of the pen is mended without looking anything up; odd keys are not printed as they are."""
-    assert refused(hit(purposse="x")).hint == "Did you mean purpose?"
+    assert refused(hit(purposse="x")).hint == "Did you mean 'purpose'?"
     odd = refused(hit(**{"\x1b[31m" + "x" * 100: 1}))
     assert odd.path.isprintable()
     assert len(odd.path) < 60

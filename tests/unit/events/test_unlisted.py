@@ -9,7 +9,7 @@ import pytest
 from bus.events.examples import example
 from bus.events.jsonform import Fill, Parts, parse_event
 from bus.events.registry import all_schemas
-from bus.events.unlisted import Unlisted, nearest, unlisted
+from bus.events.unlisted import Unlisted, nearest_in, unlisted
 
 NOW_US = 1_800_000_000_000_000
 EVENTS = [info.name for info in all_schemas() if info.kind == "event"]
@@ -66,5 +66,5 @@ def test_scales_of_others_are_not_looked_at():
 
 def test_the_nearest_code_is_found_in_any_case():
     """A standard's capitals do not hide what was meant."""
-    assert nearest("content_removd", "visibility") == "CONTENT_REMOVED"
-    assert nearest("qqqq", "priority") is None
+    assert nearest_in("content_removd", "visibility") == "CONTENT_REMOVED"
+    assert nearest_in("qqqq", "priority") is None
