@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from bus.witness.home import Home
     from bus.witness.witness import Witness
 
-DEFAULT_URL = "http://127.0.0.1:7380"
 COLUMNS = ("origin", "size", "root", "cosigned_at", "keys", "forks")
 
 _LAZY = {
@@ -105,6 +104,7 @@ def trust(vkey: str, origin: str | None, remove: bool, vouched: Path | None, fol
 
 @command("run", examples="""
 bus witness run
+bus witness run --url https://witness.example/north
 bus witness run --host 0.0.0.0 --port 8080 --dir /var/lib/witness
 """)  # fmt: skip
 @option("--host", default="127.0.0.1", show_default=True, envvar="BUS_WITNESS_HOST", help="The address to listen on.")
@@ -112,16 +112,18 @@ bus witness run --host 0.0.0.0 --port 8080 --dir /var/lib/witness
         help="The port; 0 takes one that is free.")  # fmt: skip
 @option("--ready-file", type=click.Path(path_type=Path, dir_okay=False),
         help="Written once it listens: process id and URL; removed at the end.")  # fmt: skip
+@option("--url", envvar="BUS_WITNESS_URL", metavar="URL",
+        help="Where logs reach it, if not where it listens; kept for 'bus witness policy'.")  # fmt: skip
 @dir_option()
-def run_witness(host: str, port: int, ready_file: Path | None, folder: Path | None) -> None:
+def run_witness(host: str, port: int, ready_file: Path | None, url: str | None, folder: Path | None) -> None:
     """Answer logs that ask for cosignatures, until SIGTERM or Ctrl-C.
 
-    It speaks plain HTTP. On the Internet, a web server with TLS stands before it.
+    It speaks plain HTTP. On the Internet, a web server with TLS stands before it; --url is that server's.
     """
     from bus.cli.runtime import run
     from bus.witness.service import run as serve
 
-    run(serve(_home(folder), host, port, ready_file), level=logging.INFO)
+    run(serve(_home(folder), host, port, ready_file, url), level=logging.INFO)
 
 
 @command("status", examples="""
@@ -156,18 +158,24 @@ def status(output: str, folder: Path | None) -> int:
 
 
 @command("policy", examples="""
+bus witness policy
 bus witness policy --url https://witness.example/north
 """)  # fmt: skip
-@option("--url", default=DEFAULT_URL, show_default=True, envvar="BUS_WITNESS_URL",
-        help="Where logs reach this witness.")  # fmt: skip
+@option("--url", envvar="BUS_WITNESS_URL", metavar="URL",
+        help="Where logs reach this witness.  [default: what 'run' was told, else where it listened last]")  # fmt: skip
 @dir_option()
-def policy(url: str, folder: Path | None) -> None:
-    """The line that others put into their policy (c2sp.org/tlog-policy)."""
-    from bus.errors import UsageError
+def policy(url: str | None, folder: Path | None) -> None:
+    """The line that others put into their policy (c2sp.org/tlog-policy).
 
-    if not url.isprintable() or " " in url:
-        raise UsageError("a URL in a policy has no spaces")
-    verifier = _home(folder).key().verifier
+    It names the address that logs ask. Nothing is guessed: a witness that never ran is given one by --url.
+    """
+    from bus.witness.address import SAY_IT, checked, is_local, reached_at
+
+    home = _home(folder)
+    verifier = home.key().verifier
+    url = reached_at(home) if url is None else checked(url)
+    if is_local(url):
+        say(f"Only programs on this machine reach it at {url}. {SAY_IT}", colour="yellow")
     click.echo(f"witness {verifier.name} {verifier.encode()} {url}")
 
 

@@ -4,6 +4,7 @@
 
     <folder>/key         the secret key, one line as in :mod:`bus.tlog.vkey`; mode 0600
     <folder>/witness.db  what it has cosigned; see :mod:`bus.witness.store`
+    <folder>/address     where it is reached; see :mod:`bus.witness.address`
 
 A key that starts again with an empty or an older memory would cosign a second history. So both are made together,
 the memory knows its key, and neither is ever made anew beside the other.

@@ -26,6 +26,7 @@ import structlog
 from aiohttp import web
 
 from bus.errors import BusError, Unavailable
+from bus.witness import address
 from bus.witness.home import Home
 from bus.witness.metrics import CONTENT_TYPE, Tally
 from bus.witness.witness import Answer, Witness
@@ -136,7 +137,13 @@ async def listening(witness: Witness, host: str = DEFAULT_HOST, port: int = 0) -
             await runner.cleanup()
 
 
-async def run(home: Home, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, ready_file: Path | None = None) -> None:
+async def run(
+    home: Home,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    ready_file: Path | None = None,
+    public: str | None = None,
+) -> None:
     """Run a witness until SIGTERM or SIGINT.
 
     Args:
@@ -144,12 +151,14 @@ async def run(home: Home, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, re
         host: the address to listen on.
         port: the port; 0 takes one that is free.
         ready_file: written once it listens, with this process's id and, on the second line, the URL.
+        public: where logs reach it, if that is another address; it is kept beside the key.
 
     Raises:
-        UsageError: the key or the memory is missing or wrong.
+        UsageError: the key or the memory is missing or wrong, or the public address is no URL.
         Unavailable: the address is taken, or the memory cannot be opened.
     """
     key = home.key()
+    public = None if public is None else address.checked(public)
     store = home.store(key)
     known = len(store.logs())
     stop = asyncio.Event()
@@ -158,6 +167,7 @@ async def run(home: Home, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, re
     try:
         async with listening(Witness(key, store), host, port) as url:
             log.info("witness.started", witness=key.verifier.name, url=url, logs=known)
+            address.note(home, url, public)
             _announce(ready_file, url)
             await stop.wait()
     finally:

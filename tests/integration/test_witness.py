@@ -195,7 +195,7 @@ async def test_a_witness_stops_cleanly(home: Home, number: signal.Signals) -> No
         await asyncio.sleep(0.3)
         assert await witness.end(number) == 0
         await asyncio.gather(*tasks)
-    assert {path.name for path in home.folder.iterdir()} == {"key", "witness.db", "log.0"}
+    assert {path.name for path in home.folder.iterdir()} == {"address", "key", "witness.db", "log.0"}
     text = (home.folder / "log.0").read_text(encoding="utf-8")
     assert '"event": "witness.started"' in text
     assert text.rstrip().splitlines()[-1].count('"event": "witness.stopped"') == 1

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from bus.cli.app import cli
 from bus.tlog.policy import Policy
 from bus.tlog.vkey import VerifierKey
+from bus.witness import address
 from bus.witness.home import Home
 from bus.witness.witness import Witness
 from tests.docs.support import ROOT, blocks
@@ -74,7 +75,58 @@ def test_the_policy_line_is_read_by_a_policy(bus: Shell) -> None:
     (found,) = Policy.parse(f"log {LOG}\n{line}quorum {NAME}\n".encode()).witnesses
     assert (found.name, found.url) == (NAME, "https://witness.example/north")
     assert found.key.encode() == bus("key").stdout.rstrip("\n")
-    assert bus("policy", "--url", "https://x\nquorum none").exit_code == 2
+    assert bus("policy", "--url", "https://witness.example/north/").stdout == line
+
+
+@pytest.mark.parametrize(
+    "url", ["https://x\nquorum none", "https://x y", "witness.example/north", "https://", "https://é.example", "ftp://x",
+            "https://x/?a=1", "https://x/#a", "https://x:port", "https://[::1", "", "https://" + "x" * 5000],
+)  # fmt: skip
+def test_what_is_no_address_is_in_no_policy(bus: Shell, url: str) -> None:
+    """A line that others would refuse, or would read as two, is not printed."""
+    found = bus("policy", "--url", url)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "https://witness.example/north" in found.stderr
+
+
+def test_an_address_that_nobody_said_is_not_guessed(bus: Shell) -> None:
+    """A witness that never ran has none, and one that listens everywhere has too many."""
+    home = Home(bus.home / "witness")
+    found = bus("policy")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "not known" in found.stderr
+    for everywhere in ("http://0.0.0.0:8080", "http://[::]:8080"):
+        address.note(home, everywhere, None)
+        found = bus("policy")
+        assert (found.exit_code, found.stdout) == (2, "")
+        assert "every address" in found.stderr
+        assert "--url" in found.stderr
+
+
+def test_the_address_is_the_one_that_it_ran_at(bus: Shell) -> None:
+    """Where it listened last, with a word if that is this machine alone; a public one stays until another is said."""
+    home = Home(bus.home / "witness")
+    address.note(home, "http://127.0.0.1:41234", None)
+    found = bus("policy")
+    assert found.stdout.endswith(" http://127.0.0.1:41234\n")
+    assert "Only programs on this machine" in found.stderr
+    address.note(home, "http://127.0.0.1:41235", "https://witness.example/north/")
+    address.note(home, "http://127.0.0.1:41236", None)
+    found = bus("policy")
+    assert (found.stdout.split()[-1], found.stderr) == ("https://witness.example/north", "")
+    address.note(home, "http://127.0.0.1:41236", "https://witness.example/south")
+    assert bus("policy").stdout.split()[-1] == "https://witness.example/south"
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"http://127.0.0.1:1", b"\xff\n\n", b"a\nb\nc\n", b"nothing\n\n", b"x" * 9000]
+)
+def test_a_damaged_note_of_the_address_is_no_answer(bus: Shell, damaged: bytes) -> None:
+    """It is said what to do, and no line is printed."""
+    (bus.home / "witness" / "address").write_bytes(damaged)
+    found = bus("policy")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "--url" in found.stderr
 
 
 def test_status_shows_what_was_cosigned(bus: Shell) -> None:
