@@ -29,6 +29,7 @@ from bus.events.clock import Clock, SystemClock
 from bus.partner.logcheck import LogTree
 from bus.partner.logmemory import Head, LogMemory, Seen
 from bus.partner.logsource import Fetch
+from bus.partner.unforeseen import trace
 from bus.tlog.note import MAX_NOTE, Note
 from bus.tlog.policy import Policy
 
@@ -149,8 +150,8 @@ class LogWatch:
                 trouble = _Trouble("malformed", f"what it gives is no {error.detail}")
             except BusError as error:
                 trouble = _Trouble("not-accepted", error.message)
-            except Exception as error:
-                log.exception("subscriber.log_failed")
+            except Exception as error:  # noqa: BLE001 - logged with its trace
+                log.error("subscriber.log_failed", trace=trace())  # noqa: TRY400 - the trace alone
                 trouble = _Trouble("failed", type(error).__name__)
             self._judge(trouble)
 

@@ -32,6 +32,7 @@ from bus.partner.outbox import Ticket
 from bus.partner.outcome import Outcome
 from bus.partner.profile import Profile
 from bus.partner.transport import KafkaTransport, Transport
+from bus.partner.unforeseen import trace
 from bus.trust.keys import KeyRing
 from bus.trust.stream import Stream
 
@@ -147,7 +148,7 @@ class Publisher:
         except BusError as error:
             self._flight.fail(error)
         except Exception as error:
-            log.exception("publisher.failed")
+            log.error("publisher.failed", trace=trace())  # noqa: TRY400 - the trace alone
             self._flight.fail(BusError(f"the publisher failed: {type(error).__name__}"))
             raise
 

@@ -33,6 +33,7 @@ from bus.partner.logwatch import LogAlarm, LogWatch
 from bus.partner.profile import Profile
 from bus.partner.progress import Mark
 from bus.partner.transport import KafkaTransport, Transport
+from bus.partner.unforeseen import trace
 from bus.trust.keys import KeyRing
 
 log: Any = structlog.get_logger("bus.partner")
@@ -180,8 +181,8 @@ class Subscriber:
             await lane.run(mark)
         except BusError as error:
             self._error = self._error or error
-        except Exception as error:
-            log.exception("subscriber.failed", lane=lane.name)
+        except Exception as error:  # noqa: BLE001 - logged with its trace
+            log.error("subscriber.failed", lane=lane.name, trace=trace())  # noqa: TRY400 - the trace alone
             self._error = self._error or BusError(f"the subscriber failed: {type(error).__name__}")
         self._news.set()
 
