@@ -59,14 +59,14 @@ async def _demo(scale: float, seed: int, keep: bool, auditor: str | None, output
     from bus.demo import telling
     from bus.demo.edition import alone
     from bus.demo.run import Run
-    from bus.sandbox.lifecycle import ROLES, Sandbox
+    from bus.sandbox.lifecycle import ALL_ROLES, Sandbox
 
     begun = time.monotonic()
     sandbox = Sandbox(settings().state, say=say)
     was = _running(sandbox)
     stream = telling.stderr if output == "json" else telling.stdout
     try:
-        if was != frozenset(ROLES):
+        if was != frozenset(ALL_ROLES):
             await sandbox.up()
         facts = sandbox.status()
         asker = auditor or _first_auditor(facts)
@@ -92,8 +92,10 @@ async def _told(story: Run, scale: float, seed: int) -> dict[str, Any]:
 
 def _running(sandbox: Sandbox) -> frozenset[str]:
     """The roles that run already."""
+    from bus.sandbox.lifecycle import running
+
     try:
-        return frozenset(process["role"] for process in sandbox.status()["processes"])
+        return running(sandbox.status())
     except SandboxError:
         return frozenset()
 

@@ -81,13 +81,13 @@ bus sandbox status -o json
 @output_option("table", "json")
 def status(output: str) -> None:
     """Say what runs, and how to connect."""
-    from bus.sandbox.lifecycle import ROLES, WITNESS_ROLES
+    from bus.sandbox.lifecycle import ALL_ROLES, running
 
     found = _sandbox(say).status()
     _print(found, output)
-    running = {process["role"] for process in [*found["processes"], *found["witnesses"]] if process["pid"]}
-    if down := [role for role in (*ROLES, *WITNESS_ROLES) if role not in running]:
-        say(f"not running: {', '.join(down)}; `bus sandbox up` starts what is missing", colour="yellow")
+    alive = running(found)
+    if missing := [role for role in ALL_ROLES if role not in alive]:
+        say(f"not running: {', '.join(missing)}; `bus sandbox up` starts what is missing", colour="yellow")
 
 
 def _sandbox(tell: Say) -> Sandbox:

@@ -30,6 +30,7 @@ from bus.sandbox.world import HUB
 HUB_ROLES = ("notary", "courier", "publisher", "clerk")
 ROLES = ("kafka", "postgres", *HUB_ROLES)
 WITNESS_ROLES = tuple(witness.role for witness in witnesses.WITNESSES)
+ALL_ROLES = (*ROLES, *WITNESS_ROLES)
 _STOP_ORDER = ("clerk", "courier", "publisher", *WITNESS_ROLES, "notary", "postgres", "kafka")
 _HUB_READY_TIMEOUT_S = 60.0
 
@@ -305,6 +306,11 @@ class Sandbox:
                 self._say(f"{name}: stopped" if by_itself else f"{name}: did not stop when asked, and was killed")
                 identity = self._find(None, name)
         await database.clear_leftovers(self.home)
+
+
+def running(status: Mapping[str, Any]) -> frozenset[str]:
+    """Which of :data:`ALL_ROLES` run, by a sandbox's status."""
+    return frozenset(one["role"] for one in (*status["processes"], *status["witnesses"]) if one["pid"])
 
 
 def _hub_arguments(home: Home, name: str) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from bus.demo.items import FIGURES
 from bus.demo.telling import WIDTH
-from bus.sandbox.lifecycle import Sandbox
+from bus.sandbox.lifecycle import WITNESS_ROLES, Sandbox
 from tests.integration.test_cli import Shell
 
 MEMBERS = [
@@ -131,7 +131,10 @@ async def test_it_tells_its_story_twice_on_a_sandbox_that_is_up(bus: Shell) -> N
 
 
 async def test_interrupted_it_goes_on_where_it_stopped(bus: Shell) -> None:
-    """Ctrl-C in the middle says how to go on; the same call then says nothing twice and ends with the same counts."""
+    """Ctrl-C in the middle says how to go on; the same call then says nothing twice and ends with the same counts.
+
+    What ended meanwhile is started again: without every witness nothing could be proved at the end.
+    """
     [before] = await bus.sql("SELECT size FROM ledger.head")
     child = await bus.start("demo", "-o", "json", "--scale", "0.03", "--seed", "11")
     assert child.stderr is not None
@@ -145,6 +148,7 @@ async def test_interrupted_it_goes_on_where_it_stopped(bus: Shell) -> None:
     _, err = await child.communicate()
     assert child.returncode == 130, err
     assert b"`bus demo --scale 0.03 --seed 11` goes on from there" in err
+    await bus.sandbox.kill(WITNESS_ROLES[0])
     ended = await bus("demo", "-o", "json", "--scale", "0.03", "--seed", "11")
     assert ended.code == 0, ended.err
     assert "goes on, and says nothing twice" in ended.err
