@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 import asyncpg
 
-from bus.errors import BusError, LedgerError, NotAllowed, Unavailable
+from bus.errors import BusError, LedgerError, NotAllowed, Unavailable, UsageError
 from bus.ledger.store import log_in
 
 
@@ -24,7 +24,7 @@ async def snapshot(
         patience_s: how long one question may take; None for as long as it takes.
 
     Raises:
-        UsageError: the URL is none.
+        UsageError: the URL is none, or a value that is asked for cannot be in any ledger.
         Unavailable: Postgres is away.
         NotAllowed: the login is refused, or may not read.
         LedgerError: there is no ledger in this database.
@@ -55,4 +55,6 @@ def _as_ours(error: Exception) -> BusError:
         error, asyncpg.UndefinedTableError | asyncpg.InvalidCatalogNameError | asyncpg.InvalidSchemaNameError
     ):
         return LedgerError("there is no ledger in this database", hint="Check BUS_LEDGER_DSN, or `bus sandbox up`.")
+    if isinstance(error, asyncpg.DataError):
+        return UsageError("the ledger cannot be asked for one of these values", hint="A number is below 2^63.")
     return Unavailable(f"the ledger's database cannot be used ({type(error).__name__})")

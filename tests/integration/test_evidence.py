@@ -110,7 +110,7 @@ async def test_exit_codes_say_what_was_found(bus: Shell, tmp_path: Path) -> None
 
 
 async def test_what_is_not_the_databases_fault_is_not_put_on_it(bus: Shell, tmp_path: Path) -> None:
-    """A file that cannot be written is named; a login that is refused, or is none, is not an outage."""
+    """A file that cannot be written is named; a login that is refused or none, or a number too large, is no outage."""
     (tmp_path / "file").touch()
     done = await bus("audit", "prove", "0", "-o", str(tmp_path / "file" / "0.evidence"))
     assert (done.code, done.out) == (1, "")
@@ -120,6 +120,7 @@ async def test_what_is_not_the_databases_fault_is_not_put_on_it(bus: Shell, tmp_
     for command in (("prove", "0", "-o", str(tmp_path / "x")), ("verify",), ("stats",)):
         assert (await bus("audit", *command, "--dsn", f"{login}x@{place}")).code == 4
         assert (await bus("audit", *command, "--dsn", f"{login}/@{place}")).code == 2
+    assert (await bus("audit", "search", "--limit", str(2**63 - 1))).code == 2
 
 
 async def test_what_was_not_accepted_is_not_proved(bus: Shell, tmp_path: Path) -> None:
