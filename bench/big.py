@@ -96,14 +96,20 @@ async def _head(ground: Ground, first: int, size: int) -> None:
 
 
 async def publish(ground: Ground, entries: int, say: Say) -> Figure:
-    """Let the real publisher integrate what it is behind, until its checkpoint has a quorum; what that cost."""
+    """Let the real publisher integrate what it is behind, until its checkpoint has a quorum; what that cost.
+
+    Raises:
+        RoundError: the publisher ended.
+    """
     say("publishing: Postgres, tiles, checkpoint, witnesses")
     shown = ground.home.publisher / "log" / "checkpoint"
     before = _size(shown.read_bytes())
     begun = time.monotonic()
     await ground.sandbox.start("publisher")
     cost = Cost({role: ground.sandbox.pid(role) or 0 for role in ("publisher", "postgres")})
-    while _size(shown.read_bytes()) < entries:  # noqa: ASYNC110 - another process writes it
+    while _size(shown.read_bytes()) < entries:
+        if ground.sandbox.pid("publisher") is None:
+            raise RoundError("the publisher ended before it had signed all entries")
         await asyncio.sleep(0.05)
     spent = Spent(time.monotonic() - begun, cost.used()["publisher"] + cost.since()["postgres"])
     return Figure("publish: Postgres → tiles → cosigned checkpoint", entries - before, [spent], load())

@@ -92,15 +92,18 @@ async def ground(say: Callable[[str], None]) -> AsyncGenerator[Ground]:
     await sandbox.down(destroy=True)
     try:
         await Sandbox(sandbox.home.root, say=say).up()
-        yield await _prepared(sandbox)
+        connection = await asyncpg.connect(sandbox.status()["postgres"]["admin_dsn"])
+        try:
+            yield await _prepared(sandbox, connection)
+        finally:
+            connection.terminate()
     finally:
         await sandbox.down(destroy=True)
 
 
-async def _prepared(sandbox: Sandbox) -> Ground:
+async def _prepared(sandbox: Sandbox, connection: asyncpg.Connection) -> Ground:
     status = sandbox.status()
     dsn: str = status["postgres"]["admin_dsn"]
-    connection = await asyncpg.connect(dsn)
     await connection.execute(TABLE)
     port = int(status["kafka"]["bootstrap"].rpartition(":")[2])
     hub = HubConfig.load(outfit.hub_config(sandbox.home)).kafka
