@@ -178,12 +178,9 @@ class Casebook:
 
     def _of(self, case: Case, now_us: int) -> Iterator[Owed]:
         """What is to be said of one case."""
-        if case.type == NOTICE and not case.said_delivered and not case.over:
-            at_us = next(
-                (d.facts.get("delivered") for d in case.duties.values() if d.row.starts_on == "delivered"), None
-            )
-            if at_us is not None and at_us <= now_us:
-                yield Owed(case, None, Statement("delivered", at_us, at_us))
+        brought_us = _brought_us(case)
+        if brought_us is not None and brought_us <= now_us:
+            yield Owed(case, None, Statement("delivered", brought_us, brought_us))
         again = sent_again(case, now_us)
         if again is not None:
             yield Owed(case, None, again)
@@ -193,6 +190,9 @@ class Casebook:
 
     def _instants(self, case: Case, now_us: int) -> Iterator[int]:
         """The instants ahead at which something may have to be said."""
+        brought_us = _brought_us(case)
+        if brought_us is not None and brought_us > now_us:  # asked about a time before, while an outbox waits
+            yield brought_us
         for duty in case.duties.values():
             found = None if duty.seen_us is not None else due(duty, case.table, self._nation(duty))
             if found is not None:
@@ -201,7 +201,7 @@ class Casebook:
             yield now_us + case.every_us - (now_us - case.issued_us) % case.every_us
 
     def _is_closed(self, case: Case) -> bool:
-        if case.awaits_delivery and not case.over:
+        if (case.awaits_delivery and not case.over) or _brought_us(case) is not None:
             return False
         open_duties = (d for d in case.duties.values() if not is_closed(d, case.table, self._nation(d)))
         return next(open_duties, None) is None and (not case.every_us or case.answered or case.over)
@@ -212,6 +212,13 @@ class Casebook:
 
     def _nation(self, duty: Duty) -> str:
         return self._nations.get(duty.obligor, "")
+
+
+def _brought_us(case: Case) -> int | None:
+    """When a notice was delivered, until that was said; None where it is not to be said."""
+    if case.type != NOTICE or case.said_delivered or case.over:
+        return None
+    return next((d.facts.get("delivered") for d in case.duties.values() if d.row.starts_on == "delivered"), None)
 
 
 def _rows(table: Table, seen: Seen) -> Iterable[Deadline]:

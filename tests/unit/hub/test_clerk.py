@@ -421,6 +421,21 @@ def test_a_round_is_bounded_and_the_next_goes_on(hall: Hall) -> None:
     assert hall.said() == ["delivered", "overdue"] * 3
 
 
+def test_a_delivery_that_may_not_be_stated_yet_is_stated_next_time(hall: Hall) -> None:
+    """As long as an outbox waits to be read, the clerk asks what fell due before the delivery: that forgets nothing."""
+    notice, clerk = hall.notice(), hall.clerk()
+    clerk.read()
+    brought_us = hall.delivered[hall.accepted[notice].index]
+    for answered in (False, True):
+        if answered:
+            assert hall.act(notice, "removed") is None
+            clerk.read()
+        for until_us, steps in ((hall.now_us, ["delivered"]), (brought_us - 1, []), (hall.now_us, ["delivered"])):
+            assert [one.statement.step for one in clerk.book.owed(until_us)] == steps
+    clerk.work()
+    assert hall.said() == ["delivered"]
+
+
 def test_an_outage_of_the_hub_counts_against_nobody(hall: Hall) -> None:
     """The time between the last entry before a continued log and its first is paused."""
     hall.notice()
