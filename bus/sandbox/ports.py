@@ -17,6 +17,8 @@ _HOST = "127.0.0.1"
 _PATIENCE_S = 2.0
 _FIRST, _LAST = 20_000, 32_000
 """Below the range from which systems give ports to outgoing connections, so that none takes ours meanwhile."""
+_claims: list[int] = []
+"""Descriptors of sockets whose names say which ports this process has chosen, as long as it lives."""
 
 
 def is_free(port: int) -> bool:
@@ -40,7 +42,7 @@ def answers(port: int) -> bool:
 
 
 def choose(names: Iterable[str], *, tries: int = 400) -> dict[str, int]:
-    """A free port for each name, all different.
+    """A free port for each name, all different, and none that another process has just chosen.
 
     Raises:
         SandboxError: none was found.
@@ -49,12 +51,28 @@ def choose(names: Iterable[str], *, tries: int = 400) -> dict[str, int]:
     for name in names:
         for _ in range(tries):
             port = _FIRST + secrets.randbelow(_LAST - _FIRST)
-            if port not in found.values() and is_free(port):
+            if port not in found.values() and is_free(port) and _claim(port):
                 found[name] = port
                 break
         else:
             raise SandboxError("no free port was found", hint=f"Free one between {_FIRST} and {_LAST}.")
     return found
+
+
+def _claim(port: int) -> bool:
+    """Keep another process from choosing the same port before anything listens on it; whether none has it already.
+
+    The claim is a name in Linux's abstract namespace: nothing lies in a folder, and it goes with the process.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as claim:
+        try:
+            claim.bind(f"\0safeguard-bus/port/{port}")
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
+        _claims.append(claim.detach())
+    return True
 
 
 async def require_free(role: str, port: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -17,6 +19,16 @@ def test_chosen_ports_differ_and_are_free() -> None:
     found = ports.choose(["kafka", "controller", "postgres"])
     assert len(set(found.values())) == 3
     assert all(20_000 <= port < 32_000 and ports.is_free(port) for port in found.values())
+
+
+def test_two_processes_never_choose_the_same() -> None:
+    """What is chosen here is not chosen elsewhere, though nobody listens on it yet."""
+    ours = ports.choose(["one"])["one"]
+    program = "from bus.sandbox import ports\nports._FIRST, ports._LAST = {}, {}\nprint(ports.choose(['one']))"
+    call = [sys.executable, "-c", program.format(ours, ours + 1)]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert "no free port was found" in done.stderr
+    assert ports.is_free(ours)
 
 
 async def test_a_free_port_is_no_trouble() -> None:
