@@ -29,8 +29,8 @@ exchange: setup ## Add threatexchange to .venv, where a C++ compiler is found (t
 test: exchange ## All tests but the slow ones
 	@$(PY) -m pytest -q -m "not deep" $(TWO)
 
-test-deep: exchange ## All tests
-	@$(PY) -m pytest -q $(TWO)
+test-deep: exchange ## All tests, the properties with new examples each time
+	@BUS_TEST_EXAMPLES=roaming $(PY) -m pytest -q $(TWO)
 
 lint: setup ## Style, types, direction of imports, drift of what is generated
 	@.venv/bin/ruff check --quiet .

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -16,6 +17,11 @@ from bus.sandbox.lifecycle import Sandbox
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A run in the background of a shell hands this down, and a Ctrl-C that a test sends would mean nothing.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("always", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("roaming", settings.get_profile("always"), derandomize=False, print_blob=True)
+settings.load_profile(os.environ.get("BUS_TEST_EXAMPLES", "always"))
+"""The examples of a property are the same in every run, and a slow machine is no fault. ``roaming`` looks for new ones."""
 
 TESTS = Path(__file__).resolve().parent
 BUILD = TESTS.parent / "build"

@@ -12,6 +12,7 @@ files; the tree is computed by the recursive definition of RFC 6962 §2.1. It as
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -23,6 +24,8 @@ from typing import Any
 import asyncpg
 import fastavro
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+
+from tests.patience import PATIENT_S, until_true
 
 SCHEMAS = Path(__file__).parents[1] / "schemas" / "released"
 _LEAF = struct.Struct(">BBq32sIQQ32s32s32s32s32s32s32s32sQ16s32s")
@@ -72,7 +75,7 @@ class Outside:
             consumer.assign([TopicPartition(name, 0, OFFSET_BEGINNING) for name in names])
             open_topics = set(names)
             while open_topics:
-                message = consumer.poll(20)
+                message = consumer.poll(PATIENT_S)
                 assert message is not None, f"{sorted(open_topics)} cannot be read to the end"
                 name, error = message.topic(), message.error()
                 assert name is not None
@@ -84,10 +87,42 @@ class Outside:
                     open_topics.discard(name)
                 else:
                     raise KafkaException(error)
-            ends = {name: consumer.get_watermark_offsets(TopicPartition(name, 0), timeout=20)[1] for name in names}
+            ends = {
+                name: consumer.get_watermark_offsets(TopicPartition(name, 0), timeout=PATIENT_S)[1] for name in names
+            }
         finally:
             consumer.close()
         return {name: (ends[name], found[name]) for name in names}
+
+    def ends(self, names: list[str]) -> dict[str, int]:
+        """The end offset of each topic."""
+        consumer = Consumer({**self.admin, "group.id": "outside"})
+        try:
+            return {
+                name: consumer.get_watermark_offsets(TopicPartition(name, 0), timeout=PATIENT_S)[1] for name in names
+            }
+        finally:
+            consumer.close()
+
+    async def recorded(self) -> int:
+        """The ledger's size once it has all that stands in the outboxes now."""
+        members = ("hub", *self.status["organisations"])
+        ends = await asyncio.to_thread(self.ends, [f"out.{org}{lane}" for org in members for lane in ("", ".urgent")])
+        connection = await asyncpg.connect(self.status["postgres"]["admin_dsn"])
+        size = 0
+
+        async def has_all() -> bool:
+            nonlocal size
+            rows = await connection.fetch("SELECT topic, next_offset, size FROM ledger.intake, ledger.head")
+            taken = {row["topic"]: row["next_offset"] for row in rows}
+            size = max((row["size"] for row in rows), default=0)
+            return all(taken.get(topic, 0) >= end for topic, end in ends.items())
+
+        try:
+            await until_true(has_all, "all that was sent is recorded")
+        finally:
+            await connection.close()
+        return size
 
     async def check(self) -> dict[str, int]:
         """Assert all of it; give the counts."""

@@ -22,11 +22,13 @@ async def outside(sandbox: Sandbox) -> Outside:
 @pytest.fixture
 async def roles(sandbox: Sandbox) -> AsyncIterator[Roles]:
     """Notary and courier as children of the test."""
-    await sandbox.stop("courier")
-    await sandbox.stop("notary")
     found = Roles(sandbox)
-    await found.start("notary")
-    await found.start("courier")
-    yield found
-    found.stop()
-    await sandbox.up()
+    try:
+        await sandbox.stop("courier")
+        await sandbox.stop("notary")
+        await found.start("notary")
+        await found.start("courier")
+        yield found
+    finally:
+        found.stop()
+        await sandbox.up()

@@ -14,9 +14,10 @@ import asyncpg
 
 from bus.sandbox import database
 from bus.sandbox.lifecycle import HUB_ROLES, Sandbox
-from tests.faults.roles import Load, Roles, until
-from tests.faults.test_publisher import settled_size
+from tests.faults.roles import Load, Roles
 from tests.members import Members
+from tests.outside import Outside
+from tests.patience import until, until_true
 
 BACKUP = "backup"
 
@@ -52,7 +53,7 @@ class Hurt:
             await self.sandbox.start(role)
 
     async def grow(self, seed: int, entries: int) -> int:
-        """Traffic of all kinds, until so many entries more are recorded, published, told and delivered; the size."""
+        """Traffic of all kinds, until so many entries more and all that was sent are recorded; the size."""
         goal = int(await self.sql("SELECT size FROM ledger.head")) + entries
         load = Load(self.members, seed)
         traffic = asyncio.create_task(load.run())
@@ -60,20 +61,21 @@ class Hurt:
             await load.more(1)
         load.stop()
         await traffic
-        session = await asyncpg.connect(self.status["postgres"]["admin_dsn"])
-        try:
-            size = await settled_size(session)
-        finally:
-            await session.close()
-        return size
+        return await Outside(self.status, self.members.librdkafka("hub")).recorded()
 
     async def is_published(self, size: int) -> None:
         """Wait until a checkpoint of that size is public."""
         shown = self.published / "log" / "checkpoint"
-        await until(lambda: shown.is_file() and shown.read_text().split("\n")[1] == str(size), 90, "all is published")
+        await until(lambda: shown.is_file() and shown.read_text().split("\n")[1] == str(size), "all is published")
 
     async def back_up(self) -> None:
         """Copy the database as it is; the hub's roles must be stopped."""
+        others = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database.DATABASE}'"
+
+        async def is_left() -> bool:
+            return not await self.sql(others, database_name="postgres")
+
+        await until_true(is_left, "PostgreSQL sees that nobody is connected any more")
         await self.sql(
             f"DROP DATABASE IF EXISTS {BACKUP}",
             f"CREATE DATABASE {BACKUP} TEMPLATE {database.DATABASE}",
@@ -96,7 +98,7 @@ class Hurt:
     async def refuses(self, role: str) -> str:
         """Start a role, see it refuse, and give its sentence; the hint must name the repair."""
         await self.roles.start(role, wait=False)
-        await until(lambda: self.roles.returncode(role) is not None, 60, f"the {role} refuses to start")
+        await until(lambda: self.roles.returncode(role) is not None, f"the {role} refuses to start")
         assert self.roles.release(role).returncode == 1
         lines = [line for line in self.roles.log_text(role).splitlines() if "hub.start_refused" in line]
         told: dict[str, str] = json.loads(lines[-1])

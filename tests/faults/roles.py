@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from bus.kafka.records import Outgoing
@@ -18,9 +17,7 @@ from bus.sandbox.lifecycle import Sandbox
 from tests.hostile import KINDS, Cast
 from tests.members import Members
 from tests.outside import Outside
-
-READY_S = 30.0
-DIE_S = 30.0
+from tests.patience import PATIENT_S, until
 
 
 class Roles:
@@ -43,12 +40,14 @@ class Roles:
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         if wait and not fault:
-            await until(ready.is_file, READY_S, f"{role} is ready")
+            process = self._running[role]
+            await until(lambda: ready.is_file() or process.poll() is not None, f"{role} is ready")
+            assert process.poll() is None, f"{role} ended while it started"
 
     async def died(self, role: str) -> None:
         """Wait until an armed role has killed itself."""
         process = self._running[role]
-        await until(lambda: process.poll() is not None, DIE_S, f"{role} comes to its fault point")
+        await until(lambda: process.poll() is not None, f"{role} comes to its fault point")
         assert process.returncode == -signal.SIGKILL
         self.kills += 1
 
@@ -77,11 +76,16 @@ class Roles:
         return self._home.log(role).read_text(encoding="utf-8")
 
     def stop(self) -> None:
-        """End what runs."""
+        """End what runs, whatever becomes of one of them."""
         for process in self._running.values():
             process.terminate()
-        for process in self._running.values():
-            process.wait(20)
+        try:
+            for process in self._running.values():
+                process.wait(PATIENT_S)
+        finally:
+            for process in self._running.values():
+                process.kill()
+                process.wait()
 
 
 class Load:
@@ -136,18 +140,10 @@ class Load:
     async def more(self, bursts: int) -> None:
         """Wait until so many more bursts have been sent."""
         goal = self.bursts + bursts
-        await until(lambda: self.bursts >= goal, DIE_S, "the load goes on")
+        await until(lambda: self.bursts >= goal, "the load goes on")
 
 
-async def until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
-    """Wait until a condition holds, or fail with its name."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}"
-        await asyncio.sleep(0.01)
-
-
-async def settled(outside: Outside, timeout_s: float = 60.0) -> dict[str, int]:
+async def settled(outside: Outside, timeout_s: float = PATIENT_S) -> dict[str, int]:
     """The counts from outside, once everything sent has been recorded, told and delivered."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -27,12 +27,12 @@ from bus.sandbox.lifecycle import Sandbox
 from bus.trust.adoptions import adoption
 from tests.faults.roles import Roles
 from tests.outside import read, schema
+from tests.patience import PATIENT_S, until_true
 from tests.unit.hub.hall import VERIFIED
 
 pytestmark = pytest.mark.integration
 
 HOUR = 3_600_000_000
-WAIT_S = 60.0
 ROLES = ("notary", "courier", "clerk")
 HEARERS = ("fernpost", "police-isles")
 
@@ -115,10 +115,11 @@ class Story:
 
     async def until_said(self, notice: str, *steps: str) -> None:
         """Wait until all of this stands."""
-        limit = time.monotonic() + WAIT_S
-        while not set(steps) <= (await self.said(notice)).keys():
-            assert time.monotonic() < limit, f"{await self.said(notice)}, wanted {steps}"
-            await asyncio.sleep(0.05)
+
+        async def is_said() -> bool:
+            return set(steps) <= (await self.said(notice)).keys()
+
+        await until_true(is_said, f"the clerk says {', '.join(steps)}")
 
     async def statement(self, notice: str, step: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Header and body of the one statement of a step, read by fastavro."""
@@ -183,12 +184,14 @@ async def story(trial: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     made = Story(trial, roles, tmp_path)
     made.clock_file.write_text("0", encoding="ascii")
     monkeypatch.setenv(VARIABLE, str(made.clock_file))
-    for role in ROLES:
-        await roles.start(role)
-    await made.open()
-    yield made
-    roles.stop()
-    await made.sql.close()
+    try:
+        for role in ROLES:
+            await roles.start(role)
+        await made.open()
+        yield made
+        await made.sql.close()
+    finally:
+        roles.stop()
 
 
 async def test_killed_and_doubled_clerks_say_each_thing_once(story: Story) -> None:
@@ -225,7 +228,7 @@ async def test_killed_and_doubled_clerks_say_each_thing_once(story: Story) -> No
         await story.until_said(notice, "cured")
     assert twin.poll() is None
     twin.terminate()
-    twin.wait(20)
+    twin.wait(PATIENT_S)
 
     assert story.roles.kills >= 10
     assert await story.said(plain) == Counter(["delivered", "warned", "overdue", "escalated", "cured"])
@@ -246,8 +249,12 @@ async def _waited(story: Story) -> None:
     story.roles.kill("notary")
     sent = await story.in_outbox("fernpost")
     answer = asyncio.create_task(story.act("fernpost", answered, "removed"))
-    while await story.in_outbox("fernpost") == sent:  # noqa: ASYNC110 - the broker says so
-        await asyncio.sleep(0.05)
+
+    async def is_sent() -> bool:
+        assert not answer.done()
+        return await story.in_outbox("fernpost") > sent
+
+    await until_true(is_sent, "the answer stands in the outbox")
     story.at(76)
     await story.roles.start("notary")
     await story.until_said(silent, "overdue")

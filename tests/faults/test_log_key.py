@@ -12,7 +12,7 @@ from bus.sandbox.witnesses import WITNESSES, folder
 from bus.tlog.note import Note
 from bus.tlog.vkey import Kind, NoteKey, VerifierKey
 from tests.faults.hurt import Hurt
-from tests.faults.roles import until
+from tests.patience import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.deep]
 
@@ -51,7 +51,7 @@ async def test_a_log_key_follows_another_as_the_runbook_says(hub: Hurt, tmp_path
     assert told.returncode == 0, told.stderr
     assert "not signed by both keys" in hub.bus("hub", "log-key", "finish").stderr
     await restart(hub)
-    await until(lambda: signers(shown, old, new) == [True, True], 90, "both keys sign")
+    await until(lambda: signers(shown, old, new) == [True, True], "both keys sign")
     refused = hub.bus("hub", "log-key", "finish")
     assert (refused.returncode, "not trusted by every witness" in refused.stderr) == (4, True)
     stranger = NoteKey(new.partition("+")[0], Kind.ED25519, bytes(range(32))).verifier.encode()

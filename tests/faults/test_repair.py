@@ -22,9 +22,10 @@ from bus.kafka.writer import Writer
 from bus.sandbox.lifecycle import Sandbox
 from tests.docs.support import ROOT, blocks
 from tests.faults.hurt import Hurt
-from tests.faults.roles import settled, until
+from tests.faults.roles import settled
 from tests.faults.test_tampering import followed
 from tests.outside import Outside
+from tests.patience import until
 
 pytestmark = pytest.mark.integration
 
@@ -43,8 +44,10 @@ async def hurt(trial: Sandbox) -> AsyncIterator[Hurt]:
     await found.is_published(await found.grow(5, 300))
     await settled(Outside(found.status, found.members.librdkafka("hub")))
     await found.stop()
-    yield found
-    found.roles.stop()
+    try:
+        yield found
+    finally:
+        found.roles.stop()
 
 
 async def contents(hurt: Hurt) -> dict[str, str]:
@@ -317,7 +320,7 @@ async def test_a_lost_cursor_forgets_no_inbox_that_was_parked(hurt: Hurt) -> Non
     await hurt.start()
     parked = re.compile(rf'"courier.parked".*"{topic}"|"{topic}".*"courier.parked"')
     await hurt.is_published(await hurt.grow(13, 80))
-    await until(lambda: parked.search(hurt.roles.log_text("courier")) is not None, 60, "the inbox is parked")
+    await until(lambda: parked.search(hurt.roles.log_text("courier")) is not None, "the inbox is parked")
     await hurt.stop()
     before = (await read_cursors(hurt.sandbox.connection("hub"), "before"))["bulk"].parked
     assert set(before) == {topic}

@@ -39,10 +39,10 @@ from bus.verify.ledger import verify_snapshot
 from bus.verify.published import verify_files
 from bus.verify.report import Report
 from bus.verify.subject import Subject, Tree
-from tests.faults.roles import Load, settled, until
-from tests.faults.test_publisher import settled_size
+from tests.faults.roles import Load, settled
 from tests.members import Members
 from tests.outside import Outside
+from tests.patience import until
 
 pytestmark = pytest.mark.integration
 
@@ -101,7 +101,7 @@ async def case(trial: Sandbox) -> AsyncIterator[Case]:
         load.stop()
         await traffic
         await followed(trial)
-        size = await _at_rest(trial, connection)
+        size = await _at_rest(trial)
         picks = await _picks(connection, size)
         key = NoteKey.decode((trial.home.publisher / "log.key").read_text(encoding="ascii").strip())
         policy = load_policy(trial.home.publisher / "policy")
@@ -130,12 +130,14 @@ async def followed(trial: Sandbox) -> None:
         await settled(Outside(members.status, members.librdkafka("hub")))
 
 
-async def _at_rest(trial: Sandbox, connection: asyncpg.Connection) -> int:
+async def _at_rest(trial: Sandbox) -> int:
     """Stop the hub once everything is recorded, delivered and published."""
-    size = await settled_size(connection)
+    await trial.stop("clerk")
+    members = Members(trial)
+    size = await Outside(members.status, members.librdkafka("hub")).recorded()
     await trial.stop("notary")
     shown = trial.home.publisher / "log" / "checkpoint"
-    await until(lambda: shown.is_file() and shown.read_text().split("\n")[1] == str(size), 60, "all is published")
+    await until(lambda: shown.is_file() and shown.read_text().split("\n")[1] == str(size), "all is published")
     await trial.stop("publisher")
     await trial.stop("courier")
     return size

@@ -36,11 +36,10 @@ async def publish(bus: Shell, kind: str, org: str, *to: str) -> str:
 
 async def consumed(bus: Shell, org: str, event_id: str) -> dict[str, Any]:
     """An event as it comes out of an inbox, once it is there."""
-    while True:
-        ended = await bus("consume", "--as", org, "--from-start", "--show-recalled")
-        found = [row for row in ended.rows if row["event_id"] == event_id]
-        if found:
-            return found[0]
+    await bus.arrived()
+    ended = await bus("consume", "--as", org, "--from-start", "--show-recalled")
+    [found] = [row for row in ended.rows if row["event_id"] == event_id]
+    return found
 
 
 async def test_a_notice_is_served_with_its_preservation(bus: Shell, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -20,9 +19,9 @@ from bus.events.ids import dashed, parse_uuid
 from bus.hub.statements import statement_id
 from bus.partner import Profile, Publisher
 from bus.sandbox.lifecycle import Sandbox
+from tests.patience import until_true
 
 SECOND = 1_000_000
-WAIT_S = 90.0
 
 
 def _now_us() -> int:
@@ -54,11 +53,12 @@ async def _until(sandbox: Sandbox, notice: str, step: str) -> None:
     """Wait until the hub has said this about a notice."""
     connection = await asyncpg.connect(sandbox.status()["postgres"]["admin_dsn"])
     query = "SELECT count(*) FROM ledger.entry WHERE about = $1 AND step = $2 AND issuer = 'hub' AND outcome = 1"
-    limit = time.monotonic() + WAIT_S
     try:
-        while not await connection.fetchval(query, notice, step):
-            assert time.monotonic() < limit, f"the clerk never said {step}"
-            await asyncio.sleep(0.05)
+
+        async def is_said() -> bool:
+            return bool(await connection.fetchval(query, notice, step))
+
+        await until_true(is_said, f"the clerk says {step}")
     finally:
         await connection.close()
 
@@ -132,7 +132,6 @@ async def test_after_a_hold_that_is_over_the_addressee_can_answer(sandbox: Sandb
     """Nobody lifts it: until its own end a removal is refused, and from then on recorded."""
     notice = _notice("stated", _now_us() + 3600 * SECOND)
     assert await _publish(sandbox, "ministry-isles", notice, tmp_path) == ("accepted", ())
-    until_us = _now_us() + 4 * SECOND
     about = {"about": notice["header"]["event_id"], "thread": parse_uuid(notice["header"]["event_id"]).hex()}
     about |= {"lane": "urgent", "effect_at": None, "case": None}
 
@@ -144,7 +143,14 @@ async def test_after_a_hold_that_is_over_the_addressee_can_answer(sandbox: Sandb
         said["body"] |= body
         return await _publish(sandbox, issuer, said, tmp_path)
 
-    assert await act("police-isles", "le_hold", hold_until=format_us(until_us)) == ("accepted", ())
+    for seconds in (4, 16, 64):  # a machine under load may take longer than the shortest of holds
+        until_us = _now_us() + seconds * SECOND
+        told = await act("police-isles", "le_hold", hold_until=format_us(until_us))
+        if told == ("accepted", ()):
+            break
+        assert _now_us() > until_us, told
+    else:
+        raise AssertionError("no hold was recorded within a minute")
     told = ("refused", ())
     while told[0] == "refused":
         sent_us = _now_us()

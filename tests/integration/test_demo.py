@@ -15,6 +15,7 @@ from bus.demo.items import FIGURES
 from bus.demo.telling import WIDTH
 from bus.sandbox.lifecycle import WITNESS_ROLES, Sandbox
 from tests.integration.test_cli import Shell
+from tests.patience import PATIENT_S
 
 MEMBERS = [
     "published", "accepted", "repeated", "refused", "delivered", "ledger_size", "root", "seconds", "seed", "scale",
@@ -136,16 +137,18 @@ async def test_interrupted_it_goes_on_where_it_stopped(bus: Shell) -> None:
     What ended meanwhile is started again: without every witness nothing could be proved at the end.
     """
     [before] = await bus.sql("SELECT size FROM ledger.head")
-    child = await bus.start("demo", "-o", "json", "--scale", "0.03", "--seed", "11")
-    assert child.stderr is not None
-    async with asyncio.timeout(300):
-        while b"People look" not in await child.stderr.readline():
-            pass
-    second = await bus("demo", "-o", "json", "--scale", "0.001")
-    assert second.code == 1
-    assert "another demonstration" in second.err
-    child.send_signal(signal.SIGINT)
-    _, err = await child.communicate()
+    async with bus.running("demo", "-o", "json", "--scale", "0.03", "--seed", "11") as child:
+        assert child.stderr is not None
+        async with asyncio.timeout(PATIENT_S):
+            while b"People look" not in (line := await child.stderr.readline()):
+                assert line, "it ended before people look"
+        child.send_signal(signal.SIGSTOP)  # however slow the second one is, the first is not done before it
+        second = await bus("demo", "-o", "json", "--scale", "0.001")
+        assert second.code == 1
+        assert "another demonstration" in second.err
+        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGCONT)
+        _, err = await child.communicate()
     assert child.returncode == 130, err
     assert b"`bus demo --scale 0.03 --seed 11` goes on from there" in err
     await bus.sandbox.kill(WITNESS_ROLES[0])

@@ -12,6 +12,7 @@ from bus.ledger.sql import QUERIES
 from bus.sandbox.lifecycle import Sandbox
 from tests.members import Members
 from tests.outside import Outside
+from tests.patience import PATIENT_S
 
 
 async def test_urgent_and_routine_events_of_the_directory_come_in_ledger_order(sandbox: Sandbox) -> None:
@@ -31,14 +32,15 @@ async def test_urgent_and_routine_events_of_the_directory_come_in_ledger_order(s
     connection = await asyncpg.connect(members.status["postgres"]["admin_dsn"])
     try:
         mine: list[asyncpg.Record] = []
-        while len(mine) < len(ids):
-            mine = await connection.fetch(
-                "SELECT index FROM ledger.entry WHERE outcome = 1 AND event_id = ANY ($1::uuid[])", ids
-            )
         delivered: list[int] = []
-        while not {row["index"] for row in mine} <= set(delivered):
-            _, found = (await asyncio.to_thread(outside.topics, ["hub.directory"]))["hub.directory"]
-            delivered = [int(headers["bus-index"]) for *_, headers in found]
+        async with asyncio.timeout(PATIENT_S):
+            while len(mine) < len(ids):
+                mine = await connection.fetch(
+                    "SELECT index FROM ledger.entry WHERE outcome = 1 AND event_id = ANY ($1::uuid[])", ids
+                )
+            while not {row["index"] for row in mine} <= set(delivered):
+                _, found = (await asyncio.to_thread(outside.topics, ["hub.directory"]))["hub.directory"]
+                delivered = [int(headers["bus-index"]) for *_, headers in found]
         # What the clerk says meanwhile comes behind the last one delivered.
         rows = await connection.fetch(
             "SELECT index, lane FROM ledger.entry WHERE outcome = 1 AND schema_id = ANY ($1) AND index <= $2"

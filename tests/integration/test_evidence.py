@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bus.sandbox.lifecycle import Sandbox
+from tests.arrival import published
 from tests.integration.test_cli import Ended, Shell
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "verify_evidence.py"
@@ -40,13 +41,9 @@ async def python(*words: str, folder: Path, **added: str) -> Ended:
 
 
 async def proved(bus: Shell, *args: str) -> list[str]:
-    """Prove events, again while their checkpoint is not there yet; the files' names."""
+    """Prove events, once there is a checkpoint that has them; the files' names."""
+    await published(bus.sandbox)
     done = await bus("audit", "prove", *args)
-    for _ in range(60):
-        if done.code != 5:
-            break
-        await asyncio.sleep(0.5)
-        done = await bus("audit", "prove", *args)
     assert done.code == 0, done.err
     return done.out.splitlines()
 

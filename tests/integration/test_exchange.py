@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from tests.arrival import arrived
 from tests.exchange import require_threatexchange
+from tests.patience import PATIENT_S
 
 require_threatexchange()
 
@@ -79,11 +81,9 @@ async def test_needles_are_found_in_an_inbox_as_in_the_plain_file(sandbox: Sandb
     plain, needles = dict.fromkeys(lines("haystack.txt")), lines("needles.txt")
     assert await publish_file(lister, DATA / "haystack.txt", "pdq", PLATFORM) == len(plain) == 1350
     collab = BusCollabConfig(name="bus", profile=str(platform.path), only_lists={"pdq"}, only_issuers={LISTER})
-    for _ in range(300):
-        state = await asyncio.to_thread(fetched, platform)
-        signals = BusSignalExchangeAPI.naive_convert_to_signal_type([PdqSignal], collab, state)[PdqSignal]
-        if len(signals) == len(plain):
-            break
+    await arrived(sandbox)
+    state = await asyncio.to_thread(fetched, platform)
+    signals = BusSignalExchangeAPI.naive_convert_to_signal_type([PdqSignal], collab, state)[PdqSignal]
     assert set(signals) == set(plain)
     found, expected = hits(signals, needles), hits(plain, needles)
     assert found == expected
@@ -109,7 +109,7 @@ async def test_needles_are_found_in_an_inbox_as_in_the_plain_file(sandbox: Sandb
 async def _heard(profile: Profile, ids: set[bytes]) -> list[dict[str, Any]]:
     """The deliveries of these events."""
     found: dict[bytes, dict[str, Any]] = {}
-    async with asyncio.timeout(120), Subscriber(profile, from_start=True) as subscriber:
+    async with asyncio.timeout(PATIENT_S), Subscriber(profile, from_start=True) as subscriber:
         async for delivery in subscriber:
             if delivery.event_id in ids and delivery.event is not None:
                 found[delivery.event_id] = delivery.event
@@ -137,12 +137,9 @@ async def test_the_librarys_own_command_fetches_and_matches(sandbox: Sandbox, tm
     assert "safeguard_bus" in run("config", "extensions", "add", "bus.exchange.extension")
     run("config", "collab", "edit", "safeguard_bus", "--create", "bus", "--profile", str(platform.path))
     value = lines(sample.name)[0]
-    told = ""
-    for _ in range(60):
-        run("fetch")
-        told = run("match", "-H", "photo", "--", value)
-        if told.strip():
-            break
+    await arrived(sandbox)
+    run("fetch")
+    told = run("match", "-H", "photo", "--", value)
     assert "pdq" in told
     assert "bus" in told
 

@@ -32,6 +32,7 @@ async def test_a_report_goes_in_once_out_whole_and_in_again(bus: Shell, tmp_path
     [(count,)] = await bus.sql(query, first["event_id"])
     assert count == 1
 
+    await bus.arrived()
     out = tmp_path / "tips"
     written = await bus("consume", "--as", "hotline-north", "--format", "cybertip", "--out", f"{out}/")
     assert written.code == 0, written.err

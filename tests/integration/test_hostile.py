@@ -20,6 +20,7 @@ from bus.sandbox.lifecycle import Sandbox
 from tests.hostile import KINDS, Cast
 from tests.integration.test_cli import Shell
 from tests.members import Members
+from tests.patience import PATIENT_S
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +38,7 @@ async def receipts(members: Members, org: str, wanted: set[tuple[str, int]]) -> 
     told: Told = {}
     async with Reader(members.connection(org), "receipts") as reader:
         await reader.assign({f"receipts.{org}": "earliest", f"receipts.{org}.urgent": "earliest"})
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENT_S):
             while not wanted <= told.keys():
                 for record in await reader.read():
                     assert record.value is not None
@@ -140,7 +141,7 @@ async def produce(members: Members, org: str, record: Outgoing, *, timestamp: in
 
     def run() -> int:
         outcome: list[tuple[KafkaError | None, int | None]] = []
-        producer = Producer({**members.librdkafka(org), "message.timeout.ms": 20_000, **settings})
+        producer = Producer({**members.librdkafka(org), "message.timeout.ms": round(PATIENT_S * 1000), **settings})
         producer.produce(
             record.topic,
             record.value,
@@ -150,7 +151,7 @@ async def produce(members: Members, org: str, record: Outgoing, *, timestamp: in
             timestamp=timestamp,
             on_delivery=lambda error, message: outcome.append((error, message.offset())),
         )
-        producer.flush(30)
+        producer.flush(PATIENT_S)
         error, offset = outcome[0]
         assert error is None, error.name()
         assert offset is not None

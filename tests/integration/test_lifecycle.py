@@ -112,12 +112,13 @@ async def test_steps_can_be_told_again_from_the_entries(desk: Desk, sandbox: San
     await desk.say("tidewave", "Recall", "called", ("clearing-house",), report)
     connection = await asyncpg.connect(sandbox.status()["postgres"]["dsn"])
     try:
-        events = await connection.fetch(
-            "SELECT index, record.schema_id, header, body, decision FROM ledger.record JOIN ledger.content USING (index)"
-            " ORDER BY index"
-        )
-        steps = await connection.fetch("SELECT * FROM ledger.step ORDER BY index")
-        reach = await connection.fetch("SELECT * FROM ledger.reach ORDER BY index, event, org")
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            events = await connection.fetch(
+                "SELECT index, record.schema_id, header, body, decision FROM ledger.record"
+                " JOIN ledger.content USING (index) ORDER BY index"
+            )
+            steps = await connection.fetch("SELECT * FROM ledger.step ORDER BY index")
+            reach = await connection.fetch("SELECT * FROM ledger.reach ORDER BY index, event, org")
     finally:
         await connection.close()
     accepted = []

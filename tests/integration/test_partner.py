@@ -20,6 +20,7 @@ class SandboxPlace:
 
     sender = "tidewave"
     receiver = "hotline-north"
+    sends_in_s = 6.0
 
     def __init__(self, sandbox: Sandbox, journals: Path) -> None:
         self._sandbox = sandbox

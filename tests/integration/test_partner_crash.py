@@ -18,6 +18,7 @@ from bus.events.examples import example
 from bus.events.ids import dashed, parse_uuid, uuid7
 from bus.partner import Journal, Profile, Subscriber
 from bus.sandbox.lifecycle import Sandbox
+from tests.patience import PATIENT_S
 
 SENDER, RECEIVER = "glimmerchat", "hotline-lowlands"
 COUNT = 1500
@@ -61,16 +62,21 @@ async def run(profile: str, home: Path, source: Path, *, kill_after: tuple[int, 
         sys.executable, "-c", SCRIPT, profile, str(home), str(source), stdout=asyncio.subprocess.PIPE
     )
     assert child.stdout is not None
-    assert await child.stdout.readline() == b"ready\n"
     said: list[bytes] = []
-    if kill_after is not None:
-        outcomes, wait_s = kill_after
-        said += [await child.stdout.readline() for _ in range(outcomes)]
-        await asyncio.sleep(wait_s)
+    try:
+        assert await child.stdout.readline() == b"ready\n"
+        if kill_after is not None:
+            outcomes, wait_s = kill_after
+            said += [await child.stdout.readline() for _ in range(outcomes)]
+            await asyncio.sleep(wait_s)
+        else:
+            said.append(await child.stdout.read())
+            await child.wait()
+    finally:
         with contextlib.suppress(ProcessLookupError):  # it may have said its last word, and ended
             child.kill()
-    rest, _ = await child.communicate()
-    assert kill_after is not None or child.returncode == 0
+        rest, _ = await child.communicate()
+    assert child.returncode == 0 or kill_after is not None
     return Counter(b"".join([*said, rest]).decode().split())
 
 
@@ -104,7 +110,7 @@ async def everything(sandbox: Sandbox, ids: set[bytes], home: Path) -> dict[byte
     theirs = Profile.load(sandbox.status()["organisations"][RECEIVER]["profile"])
     heard: dict[bytes, bytes | None] = {}
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(PATIENT_S),
         Subscriber(structs.replace(theirs, journal_home=home), from_start=True) as subscriber,
     ):
         async for delivery in subscriber:

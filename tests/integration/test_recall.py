@@ -16,6 +16,7 @@ from bus.events.ids import dashed, parse_uuid
 from bus.partner import Profile, Publisher
 from bus.sandbox.lifecycle import Sandbox
 from tests.outside import Outside
+from tests.patience import PATIENT_S
 
 
 class Desk:
@@ -66,10 +67,11 @@ class Desk:
 
     async def settled(self, *events: Mapping[str, Any], count: int) -> dict[str, list[str]]:
         """The same, once so many records are there: the courier works behind the receipt."""
-        while True:
-            found = await asyncio.to_thread(self.inboxes, *events)
-            if sum(map(len, found.values())) >= count:
-                return found
+        async with asyncio.timeout(PATIENT_S):
+            while True:
+                found = await asyncio.to_thread(self.inboxes, *events)
+                if sum(map(len, found.values())) >= count:
+                    return found
 
 
 def _admin(sandbox: Sandbox) -> dict[str, str]:

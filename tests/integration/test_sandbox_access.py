@@ -19,6 +19,7 @@ from bus.hub import topics as layout
 from bus.kafka.admin import Admin
 from bus.kafka.connection import Connection
 from bus.sandbox.lifecycle import Sandbox
+from tests.patience import PATIENT_S
 
 DENIED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}
 LANES = ("", ".urgent")
@@ -41,14 +42,16 @@ def writable(connection: Connection, topics: Iterable[str]) -> set[str]:
         else:
             refused[topic] = error.code()
 
-    producer = Producer({**settings(connection), "enable.idempotence": True, "message.timeout.ms": 20_000})
+    producer = Producer(
+        {**settings(connection), "enable.idempotence": True, "message.timeout.ms": round(PATIENT_S * 1000)}
+    )
     asked = list(topics)
     for topic in asked:
         try:
             producer.produce(topic, b"no event", b"no key", on_delivery=delivered)
         except KafkaException as error:
             refused[topic] = error.args[0].code()
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENT_S) == 0
     assert taken | set(refused) == set(asked)
     assert set(refused.values()) <= DENIED
     return taken
@@ -59,8 +62,8 @@ def visible(connection: Connection, topics: Iterable[str]) -> set[str]:
     admin: Any = AdminClient({**settings(connection)})
     asked = {TopicPartition(topic, 0): OffsetSpec.latest() for topic in topics}
     found = set[str]()
-    for place, answer in admin.list_offsets(asked, request_timeout=20).items():
-        error = answer.exception(timeout=30)
+    for place, answer in admin.list_offsets(asked, request_timeout=PATIENT_S).items():
+        error = answer.exception(timeout=PATIENT_S)
         if error is None:
             found.add(place.topic)
         else:
@@ -76,7 +79,7 @@ def readable(connection: Connection, topics: Iterable[str]) -> set[str]:
         "auto.offset.reset": "earliest", "enable.auto.commit": False,
     })  # fmt: skip
     consumer.assign([TopicPartition(topic, 0, 0) for topic in waiting])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENT_S
     while waiting and time.monotonic() < deadline:
         for message in consumer.consume(500, timeout=0.2):
             topic, error = message.topic() or "", message.error()
@@ -119,7 +122,7 @@ async def test_a_name_that_begins_like_anothers_opens_nothing(trial: Sandbox) ->
 async def test_partners_have_no_say_over_the_cluster(trial: Sandbox) -> None:
     """A partner makes no topic, gives no grant, has no transactional id, and joins no group but its own."""
     connection = trial.connection("fernpost")
-    partner = Admin(connection, timeout_s=5)
+    partner = Admin(connection, timeout_s=PATIENT_S)
     with pytest.raises(NotAllowed):
         await partner.create_topics([layout.topics_of("stranger")[0]])
     with pytest.raises(NotAllowed):
@@ -128,7 +131,7 @@ async def test_partners_have_no_say_over_the_cluster(trial: Sandbox) -> None:
         await partner.set_passwords({"hub": "mine-now"})
     producer = Producer({**settings(connection), "transactional.id": "mine"})
     with pytest.raises(KafkaException) as caught:
-        await asyncio.to_thread(producer.init_transactions, 10)
+        await asyncio.to_thread(producer.init_transactions, PATIENT_S)
     assert caught.value.args[0].code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
     assert await asyncio.to_thread(_joined, connection, "hotline-north") == KafkaError.GROUP_AUTHORIZATION_FAILED
 
@@ -136,7 +139,7 @@ async def test_partners_have_no_say_over_the_cluster(trial: Sandbox) -> None:
 def _joined(connection: Connection, group: str) -> int:
     consumer = Consumer({**settings(connection), "group.id": group})
     consumer.subscribe([f"in.{connection.username}"])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENT_S
     try:
         while time.monotonic() < deadline:
             message = consumer.poll(0.5)

@@ -8,7 +8,6 @@ import itertools
 import random
 import signal
 import sys
-import time
 from collections.abc import AsyncGenerator
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +25,7 @@ from bus.tlog.vkey import Kind, NoteKey
 from bus.witness.client import add_checkpoint
 from bus.witness.home import Home
 from bus.witness.witness import Witness
+from tests.patience import PATIENT_S, until
 
 ORIGIN = "log.example/one"
 LOG = NoteKey(ORIGIN, Kind.ED25519, sha256(ORIGIN.encode()).digest())
@@ -43,7 +43,7 @@ class Running(Struct):
     async def end(self, number: signal.Signals) -> int:
         """Send a signal and wait; the exit code."""
         self.process.send_signal(number)
-        return await asyncio.wait_for(self.process.wait(), 20)
+        return await asyncio.wait_for(self.process.wait(), PATIENT_S)
 
 
 @pytest.fixture
@@ -67,11 +67,8 @@ async def running(home: Home, number: int = 0) -> AsyncGenerator[Running]:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", RUN, *words, stderr=log)
     log.close()
     try:
-        deadline = time.monotonic() + 30
-        while not ready.exists():
-            assert process.returncode is None, (home.folder / f"log.{number}").read_text(encoding="utf-8")
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.02)
+        await until(lambda: ready.exists() or process.returncode is not None, "the witness is ready")
+        assert process.returncode is None, (home.folder / f"log.{number}").read_text(encoding="utf-8")
         pid, url = ready.read_text(encoding="ascii").split()
         assert int(pid) == process.pid
         yield Running(process, url)
@@ -99,7 +96,7 @@ class Log:
 
     async def newest(self, http: aiohttp.ClientSession, url: str) -> Leaves:
         """The entries of the checkpoint that the witness shows."""
-        async with http.get(f"{url}/{self._page}", timeout=aiohttp.ClientTimeout(total=5)) as answer:
+        async with http.get(f"{url}/{self._page}", timeout=aiohttp.ClientTimeout(total=PATIENT_S)) as answer:
             if answer.status == 404:
                 return ()
             return self.shown[Checkpoint.decode(Note.decode(await answer.read()).text).root]
@@ -127,12 +124,23 @@ class Log:
         self.floor = max(self.floor, len(new))
         self.cosigned.append((Cosignature.decode(signature.signature).time_s, len(new), root))
 
-    async def press(self, url: str, *, client: str) -> None:
+    async def press(self, one: Running, *, client: str) -> None:
         """Ask again and again, until the witness is gone."""
         async with aiohttp.ClientSession() as http:
-            with contextlib.suppress(Unavailable, aiohttp.ClientError, TimeoutError):
-                for turn in itertools.count():
-                    await self.ask(http, url, f"{client}.{turn}")
+            for turn in itertools.count():
+                try:
+                    await self.ask(http, one.url, f"{client}.{turn}")
+                except (Unavailable, aiohttp.ClientError, TimeoutError):
+                    if one.process.returncode is not None:
+                        return
+                    await asyncio.sleep(0.01)
+
+    async def goes_on(self) -> None:
+        """Wait until clients have got a cosignature more, and another conflict, than now."""
+        cosigned, conflicts = len(self.cosigned), self.conflicts
+        await until(
+            lambda: len(self.cosigned) > cosigned + 1 and self.conflicts > conflicts, "a witness answers its clients"
+        )
 
     def judge(self) -> None:
         """Whatever was cosigned is one history: each tree begins with the one before."""
@@ -148,7 +156,7 @@ class Log:
 async def under_load(log: Log, witnesses: list[Running], clients: int) -> list[asyncio.Task[None]]:
     """Clients that press all of them."""
     return [
-        asyncio.create_task(log.press(one.url, client=f"{one.process.pid}.{client}"))
+        asyncio.create_task(log.press(one, client=f"{one.process.pid}.{client}"))
         for one in witnesses
         for client in range(clients)
     ]
@@ -160,7 +168,8 @@ async def test_a_witness_that_is_killed_again_and_again_keeps_one_history(home: 
     for life in range(6):
         async with running(home, life) as witness:
             tasks = await under_load(log, [witness], 4)
-            await asyncio.sleep(random.uniform(0.1, 0.5))
+            await log.goes_on()
+            await asyncio.sleep(random.uniform(0, 0.3))  # killed at any moment
             assert await witness.end(signal.SIGKILL) == -signal.SIGKILL
             await asyncio.gather(*tasks)
         log.judge()
@@ -175,11 +184,9 @@ async def test_two_processes_of_one_witness_keep_one_history(home: Home) -> None
     log = Log(home)
     async with running(home, 1) as one, running(home, 2) as two:
         tasks = await under_load(log, [one, two], 3)
-        await asyncio.sleep(1)
+        await log.goes_on()
         await one.end(signal.SIGKILL)
-        before = len(log.cosigned)
-        await asyncio.sleep(0.5)
-        assert len(log.cosigned) > before
+        await log.goes_on()
         assert await two.end(signal.SIGTERM) == 0
         await asyncio.gather(*tasks)
     log.judge()
@@ -192,7 +199,7 @@ async def test_a_witness_stops_cleanly(home: Home, number: signal.Signals) -> No
     log = Log(home)
     async with running(home) as witness:
         tasks = await under_load(log, [witness], 2)
-        await asyncio.sleep(0.3)
+        await log.goes_on()
         assert await witness.end(number) == 0
         await asyncio.gather(*tasks)
     assert {path.name for path in home.folder.iterdir()} == {"address", "key", "witness.db", "log.0"}

@@ -182,7 +182,9 @@ def test_damaged_files_are_published_whole_or_not_at_all(desk, form: str, name: 
             )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(st.lists(st.tuples(st.binary(min_size=31, max_size=31), st.integers(0, 100)), min_size=1, max_size=200))
 def test_any_video_comes_out_as_it_went_in(desk, frames):
     """However many frames there are, all of them travel, each once and in order."""

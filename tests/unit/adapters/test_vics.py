@@ -374,7 +374,9 @@ ROWS = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(st.lists(ROWS, max_size=5, unique_by=lambda one: one["MD5"]))
 def test_whatever_comes_in_goes_out_and_comes_in_the_same(desk, rows):
     """Random rows survive the way in, out and in again."""

@@ -291,7 +291,9 @@ CSEM = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(st.one_of(CSAM, CSEM))
 def test_whatever_comes_in_goes_out_valid_and_comes_in_the_same(desk, report):
     """Random reports survive the way in, out and in again, and what goes out is valid."""

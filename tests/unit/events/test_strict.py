@@ -229,13 +229,13 @@ def test_sections_keep_their_caps() -> None:
 
 def test_a_small_hostile_record_costs_little() -> None:
     """The largest counts and lengths that 64 KiB can claim are refused without work in proportion."""
-    start = time.perf_counter()
+    start = time.process_time()
     claim = b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f"
     base = value()
     for place in range(5, len(base)):
         with pytest.raises(Malformed):
             codec.decode(base[:place] + claim + base[place + 1 :])
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_refusals_never_hold_content() -> None:

@@ -16,6 +16,7 @@ class MemoryPlace:
 
     sender = "platform-one"
     receiver = "hotline-east"
+    sends_in_s = 0.5
 
     def __init__(self, home: Path) -> None:
         self.world = World(home)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import random
-import signal
 import sqlite3
 import stat
 import subprocess
@@ -208,15 +206,17 @@ def test_kill_at_any_moment_loses_nothing_that_was_kept(path: Path) -> None:
             subprocess.Popen([sys.executable, "-c", _WRITER, str(path), str(base)], stdout=subprocess.PIPE, text=True)
             for base in bases
         ]
-        for writer in writers:
-            assert writer.stdout is not None
-            writer.stdout.readline()
-        time.sleep(rng.random() * 0.1)
         reported = bases.copy()
-        for writer in writers:
-            os.kill(writer.pid, signal.SIGKILL)
-            out, _ = writer.communicate()
-            reported += [int(line) for line in out.splitlines()]
+        try:
+            for writer in writers:
+                assert writer.stdout is not None
+                writer.stdout.readline()
+            time.sleep(rng.random() * 0.1)
+        finally:
+            for writer in writers:
+                writer.kill()
+                out, _ = writer.communicate()
+                reported += [int(line) for line in out.splitlines()]
         with Journal(path) as journal:
             for first in reported:
                 for place in range(8):

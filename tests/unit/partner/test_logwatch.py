@@ -34,6 +34,7 @@ from bus.tlog.note import Note, sign_note
 from bus.tlog.policy import Policy
 from bus.tlog.tile import Tile
 from bus.tlog.vkey import Kind, NoteKey
+from tests.patience import PATIENT_S
 from tests.unit.partner.places import MemoryPlace
 from tests.unit.partner.test_subscriber import INBOX, change, header, hear, publish
 
@@ -306,7 +307,7 @@ async def test_a_flood_is_looked_up_before_there_is_no_room(watcher: Watcher, mo
         for first in range(0, 600, 60):
             leaves = [seen(number, "x" if number == 599 else "") for number in range(first, first + 60)]
             await loop.run_in_executor(watcher.thread, watcher.watch.note, leaves)
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENT_S):
                 await settled.wait()
             settled.clear()
     await watcher.watch.look()  # behind the one that is under way
@@ -509,7 +510,9 @@ async def test_another_log_of_the_policy_does_not_count(watcher: Watcher, tmp_pa
     assert "another log's" in watch.alarms[0].message
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 async def test_no_changed_tile_accuses_an_honest_log_or_acquits_a_forger(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -678,8 +681,8 @@ async def test_a_directory_entry_that_is_never_published_is_told(place: MemoryPl
 
 
 async def follow(subscriber: Subscriber) -> None:
-    """Handle whatever comes, for ten seconds at most."""
-    async with asyncio.timeout(10):
+    """Handle whatever comes, until an alarm."""
+    async with asyncio.timeout(PATIENT_S):
         async for delivery in subscriber:
             await delivery.done()
 
@@ -722,7 +725,7 @@ async def test_a_log_that_is_away_holds_nothing_up(logged: Logged, monkeypatch: 
         return None
 
     monkeypatch.setattr(LogSource, "fetch", hang)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENT_S):
         assert len(await hear(logged.place)) == 3
     assert logged.waiting() == 3 + len(logged.place.bus.topics["hub.directory"])
 

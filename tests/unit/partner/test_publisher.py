@@ -26,6 +26,7 @@ from bus.partner.receipts import Awaited
 from bus.trust.batch import NO_ROOT, BusSignature, sign_batch
 from bus.trust.commitment import receipt_commitment
 from bus.trust.keys import KeyRing
+from tests.patience import PATIENT_S, until
 from tests.unit.partner.places import MemoryPlace
 
 OUTBOX = "out.platform-one"
@@ -43,6 +44,11 @@ async def publish(place: MemoryPlace, said: list[dict[str, Any]], **options: Any
         return [outcome async for outcome in publisher.publish_many(said)]
 
 
+def together(size: int) -> dict[str, Any]:
+    """Options of a publisher that waits until a batch is full, however long that takes."""
+    return {"batch_size": size, "linger_ms": PATIENT_S * 1000}
+
+
 def signatures(place: MemoryPlace) -> list[BusSignature]:
     """Of everything in the sender's outbox."""
     return [BusSignature.decode(record.header("bus-signature") or b"") for record in place.bus.topics[OUTBOX]]
@@ -50,18 +56,17 @@ def signatures(place: MemoryPlace) -> list[BusSignature]:
 
 async def test_each_batch_names_the_one_before(place: MemoryPlace) -> None:
     """A publisher's batches are a chain from zeros, numbered from 0; the next publisher begins a new one."""
-    await publish(place, events(place, 10), batch_size=4, linger_ms=20)
+    await publish(place, events(place, 12), **together(4))
     await publish(place, events(place, 1))
     found = signatures(place)
     streams = {signature.batch.stream for signature in found}
     assert len(streams) == 2
-    batches = list(dict.fromkeys(signature.batch for signature in found[:10]))
-    assert [batch.seq for batch in batches] == list(range(len(batches)))
-    assert sum(batch.size for batch in batches) == 10
+    batches = list(dict.fromkeys(signature.batch for signature in found[:12]))
+    assert [(batch.seq, batch.size) for batch in batches] == [(0, 4), (1, 4), (2, 4)]
     assert batches[0].prev_root == NO_ROOT
     assert len({batch.prev_root for batch in batches}) == len(batches)
     assert [signature.position for signature in found[:4]] == [0, 1, 2, 3]
-    assert (found[10].batch.seq, found[10].batch.prev_root) == (0, NO_ROOT)
+    assert (found[12].batch.seq, found[12].batch.prev_root) == (0, NO_ROOT)
 
 
 async def test_each_lane_is_a_stream(place: MemoryPlace) -> None:
@@ -116,6 +121,7 @@ async def test_memory_is_bounded_by_what_is_under_way(place: MemoryPlace) -> Non
     async with place.publisher(place.sender, max_in_flight=8) as publisher:
         outcomes = publisher.publish_many(source())
         first = asyncio.ensure_future(anext(outcomes))
+        await until(lambda: len(place.bus.topics[OUTBOX]) == 8, "eight are under way")
         await asyncio.sleep(0.2)
         assert taken == 9
         place.bus.hub_is_up = True
@@ -128,13 +134,13 @@ async def test_a_hub_that_stays_away_is_not_waited_for_again_and_again(place: Me
     """After the first event without a receipt no more are taken, so the wait is one time-out and not many."""
     place.bus.hub_is_up = False
     with pytest.raises(ReceiptTimeout, match="4 events have no receipt"):
-        await publish(place, events(place, 40), max_in_flight=4, receipt_timeout_s=0.3)
+        await publish(place, events(place, 40), max_in_flight=4, **together(4), receipt_timeout_s=0.3)
 
 
 async def test_publishing_one_event_says_what_is_known(place: MemoryPlace) -> None:
     """The error says that the event was sent, and what to do."""
     place.bus.hub_is_up = False
-    async with place.publisher(place.sender, receipt_timeout_s=0.2) as publisher:
+    async with place.publisher(place.sender, receipt_timeout_s=1) as publisher:
         with pytest.raises(ReceiptTimeout, match="was sent, and has no receipt") as caught:
             await publisher.publish(events(place, 1)[0])
     assert "publish the same input again" in caught.value.hint
@@ -159,11 +165,11 @@ async def test_an_error_in_the_block_ends_it_at_once(place: MemoryPlace) -> None
     async def interrupted() -> None:
         async with place.publisher(place.sender) as publisher:
             waiting.append(asyncio.ensure_future(publisher.publish(events(place, 1)[0])))
-            await asyncio.sleep(0.2)
+            await until(lambda: len(place.bus.topics[OUTBOX]) == 1, "it is sent")
             raise KeyError
 
     with pytest.raises(KeyError):
-        await asyncio.wait_for(interrupted(), 5)
+        await asyncio.wait_for(interrupted(), PATIENT_S)
     with pytest.raises(Unavailable, match="closed"):
         await waiting[0]
     with Journal(place.journal(place.sender)) as journal:
@@ -176,7 +182,7 @@ async def test_what_was_left_behind_is_sent_as_it_was(place: MemoryPlace) -> Non
     said["header"]["event_id"] = dashed(uuid7(place.now_us(), bytes(8)))
     place.bus.hub_is_up = False
     with pytest.raises(ReceiptTimeout):
-        await publish(place, [said], receipt_timeout_s=0.2)
+        await publish(place, [said], receipt_timeout_s=1)
     [lost] = place.bus.topics[OUTBOX]
     place.bus.topics[OUTBOX].clear()
     place.bus.hub_is_up = True
@@ -314,10 +320,11 @@ async def test_only_the_hubs_own_receipts_count(place: MemoryPlace, forge: str) 
     with capture_logs() as logs:
         async with place.publisher(place.sender, receipt_timeout_s=0.4) as publisher:
             waiting = asyncio.ensure_future(publisher.publish(events(place, 1)[0]))
-            await asyncio.sleep(0.1)
+            await until(lambda: len(place.bus.topics[OUTBOX]) == 2, "it is sent")
             place.bus.append([bad])
             with pytest.raises(ReceiptTimeout):
                 await waiting
+            await until(lambda: "receipt.invalid" in {entry["event"] for entry in logs}, "the receipt is looked at")
     assert "receipt.invalid" in {entry["event"] for entry in logs}
 
 
@@ -329,7 +336,7 @@ async def test_a_receipt_of_the_hub_counts_whenever_it_comes(place: MemoryPlace)
     place.bus.hub_is_up = False
     async with place.publisher(place.sender) as publisher:
         waiting = asyncio.ensure_future(publisher.publish(events(place, 1)[0]))
-        await asyncio.sleep(0.1)
+        await until(lambda: len(place.bus.topics[OUTBOX]) == 2, "it is sent")
         place.bus.append([resigned(place, template, place.world.hub, items=(item,))])
         assert (await waiting).index == item.index
 
@@ -344,7 +351,7 @@ async def test_one_entry_may_answer_a_run_of_records(place: MemoryPlace) -> None
     place.bus.hub_is_up = False
     async with place.publisher(place.sender) as publisher:
         waiting = [asyncio.ensure_future(publisher.publish(event)) for event in events(place, 3)]
-        await asyncio.sleep(0.1)
+        await until(lambda: len(place.bus.topics[OUTBOX]) == 4, "they are sent")
         place.bus.append([resigned(place, template, place.world.hub, items=(whole,))])
         outcomes = await asyncio.gather(*waiting)
     assert {(outcome.outcome, outcome.reasons) for outcome in outcomes} == {("refused", ("id-time",))}

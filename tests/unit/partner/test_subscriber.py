@@ -115,7 +115,9 @@ async def test_a_doubled_header_is_malformed(place: MemoryPlace) -> None:
     assert (heard.status, heard.problem, heard.index) == ("invalid", "inbox-malformed", -1)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 async def test_one_bit_changed_anywhere_is_caught(place: MemoryPlace, data: st.DataObject) -> None:
     """No change to the value, the signature or a CloudEvents header leaves a record valid."""

@@ -16,10 +16,11 @@ from msgspec.structs import replace
 from bus.errors import SandboxError
 from bus.sandbox import processes
 from bus.sandbox.processes import Identity, Role
+from tests.patience import PATIENT_S
 
-WAITS = "import time; time.sleep(60)"
+WAITS = "import time; time.sleep(3600)"
 STUBBORN = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(3600)"
 )
 
 
@@ -31,7 +32,7 @@ def role(tmp_path: Path) -> Role:
         tmp_path,
         tmp_path / "waiter.log",
         lambda process: str(tmp_path) in process.cmdline(),
-        stop_timeout_s=5,
+        stop_timeout_s=PATIENT_S,
     )
 
 
@@ -48,7 +49,7 @@ async def begun(role: Role, env: Mapping[str, str] | None = None) -> Identity:
         process = psutil.Process(identity.pid)
         return role.owns(process) and bool(process.environ())
 
-    await processes.wait_until(role, identity, is_shown, timeout_s=20)
+    await processes.wait_until(role, identity, is_shown, timeout_s=PATIENT_S)
     return identity
 
 
@@ -114,7 +115,7 @@ async def test_one_that_does_not_listen_is_killed(role: Role) -> None:
     async def is_deaf() -> bool:
         return "deaf" in deaf.log.read_text()
 
-    await processes.wait_until(deaf, identity, is_deaf, timeout_s=20)
+    await processes.wait_until(deaf, identity, is_deaf, timeout_s=PATIENT_S)
     assert not await processes.stop(deaf, identity)
     assert not psutil.pid_exists(identity.pid)
 
@@ -123,14 +124,14 @@ async def test_the_stop_signal_is_the_roles_own(role: Role) -> None:
     """Postgres, for one, shuts down fast on SIGINT."""
     polite = replace(role, stop_signal=signal.SIGINT)
     program = (
-        "import time\nprint('on', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('interrupted')"
+        "import time\nprint('on', flush=True)\ntry: time.sleep(3600)\nexcept KeyboardInterrupt: print('interrupted')"
     )
     identity = processes.start(polite, argv(polite, program))
 
     async def is_on() -> bool:
         return "on" in polite.log.read_text()
 
-    await processes.wait_until(polite, identity, is_on, timeout_s=20)
+    await processes.wait_until(polite, identity, is_on, timeout_s=PATIENT_S)
     assert await processes.stop(polite, identity)
     assert "interrupted" in polite.log.read_text()
 
@@ -143,7 +144,7 @@ async def test_an_early_end_names_the_log_and_its_last_line(role: Role) -> None:
         return False
 
     with pytest.raises(SandboxError, match="ended while it started") as caught:
-        await processes.wait_until(role, identity, never, timeout_s=20)
+        await processes.wait_until(role, identity, never, timeout_s=PATIENT_S)
     assert str(role.log) in caught.value.hint
     assert "the disk is full" in caught.value.hint
 

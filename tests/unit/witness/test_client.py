@@ -14,6 +14,7 @@ from bus.tlog.note import Note, decode_signatures
 from bus.witness.client import MAX_ANSWER, add_checkpoint
 from bus.witness.service import listening
 from bus.witness.witness import Witness
+from tests.patience import PATIENT_S
 from tests.unit.witness.support import leaves, note, proof
 
 LINE = "— witness.example/north jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZC\n".encode()
@@ -55,7 +56,7 @@ def reply(status: int, body: bytes, kind: str = "text/plain") -> Callable[[async
     return write
 
 
-async def ask(http: aiohttp.ClientSession, url: str, timeout_s: float = 5.0) -> list[str]:
+async def ask(http: aiohttp.ClientSession, url: str, timeout_s: float = PATIENT_S) -> list[str]:
     """A first request."""
     return await add_checkpoint(http, url, old=0, proof=(), note=note(leaves(5)), timeout_s=timeout_s)
 

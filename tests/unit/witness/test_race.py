@@ -12,6 +12,7 @@ import pytest
 from bus.tlog.witness import AddCheckpoint
 from bus.witness.store import Store
 from bus.witness.witness import Answer, Witness
+from tests.patience import PATIENT_S
 from tests.unit.witness.support import ORIGIN, Leaves, leaves, make_witness, note, proof, root
 
 RACERS = 4
@@ -29,7 +30,7 @@ def test_of_several_trees_at_once_one_is_cosigned(tmp_path: Path) -> None:
 
     def race(racer: int, entries: Leaves, old: int) -> Answer:
         body = AddCheckpoint(old, proof(entries, old), note(entries)).encode()
-        barrier.wait(10)
+        barrier.wait(PATIENT_S)
         return racers[racer].add_checkpoint(body)
 
     with ThreadPoolExecutor(RACERS) as threads:
@@ -56,19 +57,19 @@ def test_a_look_and_a_step_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     def dawdle(origin: str) -> object:
         known = find(origin)
-        looked.wait(10)
-        asked.wait(10)
+        looked.wait(PATIENT_S)
+        asked.wait(PATIENT_S)
         return known
 
     monkeypatch.setattr(slow.store, "find", dawdle)
     with ThreadPoolExecutor(2) as threads:
         small = threads.submit(slow.add_checkpoint, AddCheckpoint(0, (), note(leaves(3))).encode())
-        looked.wait(10)
+        looked.wait(PATIENT_S)
         large = threads.submit(quick.add_checkpoint, AddCheckpoint(0, (), note(leaves(9))).encode())
         with pytest.raises(TimeoutError):
             large.result(0.2)
-        asked.wait(10)
-        assert (small.result(10).status, large.result(10).status) == (200, 409)
+        asked.wait(PATIENT_S)
+        assert (small.result(PATIENT_S).status, large.result(PATIENT_S).status) == (200, 409)
     assert large.result().body == b"3\n"
     for one in (slow, quick):
         one.store.close()
