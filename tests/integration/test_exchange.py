@@ -17,6 +17,7 @@ import pytest
 from msgspec import structs
 
 from tests.arrival import arrived
+from tests.docs.support import ROOT, blocks
 from tests.exchange import require_threatexchange
 from tests.patience import PATIENT_S
 
@@ -144,16 +145,18 @@ async def test_the_librarys_own_command_fetches_and_matches(sandbox: Sandbox, tm
     assert "bus" in told
 
 
-def test_the_page_about_it_runs(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_the_page_about_it_runs(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The program of docs/exchange.md runs as it stands, on a platform's inbox."""
-    page = (Path(__file__).resolve().parents[2] / "docs" / "exchange.md").read_text(encoding="utf-8")
-    [program] = [part.partition("```")[0] for part in page.split("```python\n")[1:]]
+    lister = profile_of(sandbox, LISTER, tmp_path / "lister")
+    await publish_file(lister, DATA / "threatexchange-sample-signals.txt", "pdq", PLATFORM)
+    await arrived(sandbox)
+    [program] = blocks(ROOT / "docs" / "exchange.md", "python")
     monkeypatch.setenv("BUS_PROFILE", sandbox.status()["organisations"][PLATFORM]["profile"])
     monkeypatch.chdir(tmp_path)
     printed = io.StringIO()
     names: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.redirect_stdout(printed):
-        exec(compile(program, "docs/exchange.md", "exec"), names)
+        await asyncio.to_thread(exec, compile(program, "docs/exchange.md", "exec"), names)
     told = [json.loads(line) for line in printed.getvalue().splitlines()]
     assert told, f"{len(names['records'])} records to {names['checkpoint']}, {len(names['signals'])} signals"
     assert {"needle", "distance", "list", "entry", "opinion"} <= set(told[0])
