@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+
 from bus.kafka.records import Outgoing
 from bus.kafka.writer import Writer
 from bus.sandbox.lifecycle import Sandbox
@@ -149,7 +151,7 @@ async def settled(outside: Outside, timeout_s: float = PATIENT_S) -> dict[str, i
     while True:
         try:
             return await outside.check()
-        except AssertionError:
+        except (AssertionError, KafkaException):
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.5)
