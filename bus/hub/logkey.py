@@ -5,6 +5,7 @@
     log.key       signs; log.vkey is its public half
     next.key      signs too, beside it, while one key follows another; next.vkey
     old-*.vkey    public halves of keys that have signed
+    last-signed   the text of the last checkpoint, a blank line, and "sha256" with the digest of the text, in hex
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
@@ -20,11 +22,14 @@ from bus.files import read_regular
 from bus.hub.tilefiles import write_durable
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.note import MAX_NOTE, Note
+from bus.tlog.text import malformed
 from bus.tlog.vkey import Kind, NoteKey, VerifierKey
 
 KEY, NEXT = "log.key", "next.key"
 SERVED = ("checkpoint", "checkpoint.unwitnessed")
 """Below ``log/``."""
+LINES = 3
+"""Of the text of a checkpoint: this log has none with more."""
 
 
 def load_key(path: Path, origin: str) -> NoteKey:
@@ -103,7 +108,7 @@ def last_signed(folder: Path) -> Checkpoint | None:
     path = folder / "last-signed"
     try:
         data = read_regular(path, MAX_NOTE)
-        noted = None if data is None else Checkpoint.decode(data)
+        noted = None if data is None else _noted(data)
     except (Malformed, OSError) as error:
         raise StartRefused(f"{path} is unreadable") from error
     if noted is None:
@@ -119,6 +124,33 @@ def last_signed(folder: Path) -> Checkpoint | None:
             f"{path} says {noted.size} entries, but a checkpoint of {kept.size} is kept: it was put back"
         )
     return noted
+
+
+def note_signed(folder: Path, text: bytes) -> None:
+    """Note durably what is about to be signed, with its digest: a bit that turns over would be another size or root.
+
+    Args:
+        folder: the publisher's.
+        text: the checkpoint's.
+    """
+    write_durable(folder / "last-signed", text + b"\n" + _digest_line(text))
+
+
+def _noted(data: bytes) -> Checkpoint:
+    """The checkpoint of a note; one of before digests were noted has none.
+
+    Raises:
+        Malformed: it is no checkpoint, or not the one that was noted.
+    """
+    body, digested, line = data.rpartition(b"\n\n")
+    text = body + b"\n" if digested else data
+    if text.count(b"\n") != LINES or (digested and line != _digest_line(text)):
+        raise malformed("the note is not as it was written")
+    return Checkpoint.decode(text)
+
+
+def _digest_line(text: bytes) -> bytes:
+    return f"sha256 {sha256(text).hexdigest()}\n".encode()
 
 
 def newest_kept(folder: Path) -> Checkpoint | None:

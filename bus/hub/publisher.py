@@ -39,7 +39,7 @@ from bus.files import load_policy
 from bus.hub import faults
 from bus.hub.config import HubConfig, PublisherConfig
 from bus.hub.filecheck import first_wrong
-from bus.hub.logkey import last_signed, signing_keys
+from bus.hub.logkey import last_signed, note_signed, signing_keys
 from bus.hub.tilefiles import RightEdge, alone_in, prune_partials, write_durable, write_files
 from bus.ledger.sql import QUERIES
 from bus.ledger.store import connect
@@ -174,7 +174,7 @@ class LogPublisher:
         if kept.is_file() and not kept.read_bytes().startswith(text + b"\n"):
             raise StartRefused(f"{kept} is of another tree of {checkpoint.size} entries")
         faults.at("publisher.signed.before")
-        await asyncio.to_thread(write_durable, self._folder / "last-signed", text)
+        await asyncio.to_thread(note_signed, self._folder, text)
         faults.at("publisher.signed.after")
         note = Note(text, tuple(sign_note(text, key) for key in self._keys))
         await asyncio.to_thread(self._keep, "checkpoint.unwitnessed", checkpoint.size, note)

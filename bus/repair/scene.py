@@ -143,7 +143,8 @@ def newest_signed(folder: Path, newest: Signed | None) -> tuple[Signed | None, s
     if noted is None or (newest is not None and newest.checkpoint.size > noted.size):
         lost = "" if newest is None else f"{folder / 'last-signed'} is older than a checkpoint that was signed"
         return newest, lost
-    return Signed(noted, str(folder / "last-signed")), ""
+    note = newest.note if newest is not None and newest.checkpoint == noted else None
+    return Signed(noted, str(folder / "last-signed"), note), ""
 
 
 def claimed(data: bytes | None, policy: Policy, origin: str, where: str) -> Signed | None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from bus.errors import NotAllowed, StartRefused, Unavailable, UsageError
 from bus.hub.config import HubConfig, PublisherConfig
-from bus.hub.logkey import last_signed, load_key
+from bus.hub.logkey import last_signed, load_key, note_signed
 from bus.hub.rotation import begin, finished
 from bus.hub.tilefiles import alone_in
 from bus.kafka.connection import Connection
@@ -36,6 +36,24 @@ def test_a_changed_note_of_what_was_signed_is_never_taken_for_the_one_that_was(t
     (tmp_path / "checkpoints" / "1234").write_bytes(b"")
     with pytest.raises(StartRefused, match="is gone, but a checkpoint of 1234 entries was signed"):
         last_signed(tmp_path)
+
+
+def test_a_note_with_its_digest_is_the_one_that_was_written_or_unreadable(tmp_path: Path) -> None:
+    """No bit of it can turn over and make it say another size or root, so that it can be written again."""
+    note_signed(tmp_path, SIGNED.encode())
+    note = tmp_path / "last-signed"
+    data = note.read_bytes()
+    assert data.startswith(SIGNED.encode())
+    assert last_signed(tmp_path) == SIGNED
+    for bit in range(8 * len(data)):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        note.write_bytes(bytes(changed))
+        with pytest.raises(StartRefused, match="is unreadable"):
+            last_signed(tmp_path)
+    for cut in range(len(data)):
+        note.write_bytes(data[:cut])
+        assert _read(tmp_path) in {None, SIGNED}
 
 
 def test_an_older_note_of_what_was_signed_is_refused(tmp_path: Path) -> None:
