@@ -32,6 +32,7 @@ POINTS = (
     "repair.mended",
     "repair.kept",
     "repair.pointed",
+    "repair.filled",
     "log-key.made",
     "log-key.named",
     "log-key.linked",

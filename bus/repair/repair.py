@@ -15,9 +15,9 @@ from bus.hub import faults
 from bus.hub.config import HubConfig
 from bus.hub.cursor import Cursor
 from bus.hub.load import check_cursors, check_signed, is_hubs, load_state
+from bus.hub.logkey import note_signed
 from bus.hub.nonces import nonces_of
 from bus.hub.sequencer import State
-from bus.hub.tilefiles import write_durable
 from bus.hub.told import hub_keys
 from bus.kafka.admin import Admin
 from bus.kafka.reader import Reader
@@ -28,6 +28,7 @@ from bus.repair.again import Again, Partial, as_sent, topics_by_digest, windows,
 from bus.repair.files import damaged, keep_aside, put_aside
 from bus.repair.heard import Heard, fetch_delivered, listen
 from bus.repair.kept import keep_checkpoints, look_at_checkpoints, put_back_checkpoints
+from bus.repair.outboxes import Outboxes
 from bus.repair.pointers import Pointers
 from bus.repair.report import Report
 from bus.repair.scene import Scene, opened
@@ -85,10 +86,12 @@ class _Repair:
                 hint="Put the hub's own key file in its place: decisions and receipts are made again with it.",
             )
         await pointers.look(cursors, self.head.size)
+        outboxes = self._outboxes()
+        await outboxes.look(report)
         await self._files()
         await look_at_checkpoints(self.scene, report)
         if self.perform and report.steps:
-            await self._write(cursors, pointers)
+            await self._write(cursors, pointers, outboxes)
             report.done = True
         return report
 
@@ -136,7 +139,7 @@ class _Repair:
             self._stuck("other-history", f"two things were told of entry {torn}", "the hub has told two histories")
             return False
         told = {f"witness {one.witness}": one.size or 0 for one in self.scene.held}
-        told["the newest checkpoint"] = self.report.signed or 0
+        told["last-signed" if self._only_noted() else "the newest checkpoint"] = self.report.signed or 0
         told |= {f"the cursor of the {lane} lane": one.index + 1 for lane, one in cursors.items()}
         told["receipts and inboxes"] = self.heard.end
         end = max(told.values())
@@ -145,6 +148,11 @@ class _Repair:
         who = ", ".join(f"{name} {size}" for name, size in told.items() if size > self.head.size)
         self.report.finding("ledger-behind", f"the ledger has {self.head.size} entries, and more were told: {who}")
         return await self._restorable(state, cursors, end)
+
+    def _only_noted(self) -> bool:
+        """Whether the newest checkpoint is one that was noted, and is found signed nowhere."""
+        signed = self.scene.signed
+        return signed is not None and signed.note is None
 
     async def _restorable(self, state: State, cursors: dict[str, Cursor], end: int) -> bool:
         """Settle what each lost entry must be, and make all of them in memory."""
@@ -199,6 +207,9 @@ class _Repair:
             put_aside(self.scene.log, name, self._aside())
         wrong = await damaged(self.store, self.scene.log, roots, mend=self._aside() if mend else None)
         return [*self.scene.broken, *wrong]
+
+    def _outboxes(self) -> Outboxes:
+        return Outboxes(self.config.kafka, self.store, self.scene.publisher.folder, self.topics)
 
     def _aside(self) -> Path:
         return self.scene.publisher.folder / "damaged"
@@ -257,7 +268,7 @@ class _Repair:
 
     # --- writing -----------------------------------------------------------------------------------------------
 
-    async def _write(self, cursors: dict[str, Cursor], pointers: Pointers) -> None:
+    async def _write(self, cursors: dict[str, Cursor], pointers: Pointers, outboxes: Outboxes) -> None:
         if self.lost:
             head = await self.store.take_epoch()
             await self.store.make_partitions()
@@ -265,6 +276,7 @@ class _Repair:
             await self._again(state, head)
             await check_cursors(self.store, self.head, cursors)
         await pointers.write()
+        await outboxes.mend()
         await put_back_checkpoints(self.scene, self._aside())
         signed = self.scene.signed
         if signed is not None:
@@ -272,7 +284,7 @@ class _Repair:
             if self.scene.note_lost:
                 folder = self.scene.publisher.folder
                 keep_aside(folder / "last-signed", self._aside())
-                write_durable(folder / "last-signed", signed.checkpoint.encode())
+                note_signed(folder, signed.checkpoint.encode())
                 faults.at("repair.noted")
         await self._damaged(self.head.size, mend=True)
         faults.at("repair.mended")

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from bus.hub.cursor import read_cursors
+from bus.hub.topics import topics_of
 from bus.kafka.admin import Admin
+from bus.kafka.reader import Reader
 from bus.kafka.records import Outgoing
 from bus.kafka.writer import Writer
 from bus.sandbox.lifecycle import Sandbox
@@ -236,10 +238,17 @@ async def test_lost_and_forged_files_are_written_again_and_forged_ones_kept(hurt
     assert code == 0
     assert forged.read_bytes() == before[forged.relative_to(tiles)]
     assert (hurt.published / "damaged" / "tile" / "entries" / "000").read_bytes() == bytes(data)
+    noted = (hurt.published / "last-signed").read_bytes()
     (hurt.published / "last-signed").write_text("truncat")
     assert "is unreadable" in await hurt.refuses("publisher")
     code, report = await hurt.repair("--yes")
     assert (code, [step["do"] for step in report["steps"]]) == (0, ["last-signed"])
+    origin, size, *rest = noted.split(b"\n")
+    (hurt.published / "last-signed").write_bytes(b"\n".join([origin, b"9" + size, *rest]))
+    assert "is unreadable" in await hurt.refuses("publisher")
+    code, report = await hurt.repair("--yes")
+    assert (code, [step["do"] for step in report["steps"]]) == (0, ["last-signed"])
+    assert (hurt.published / "last-signed").read_bytes() == noted
     kept = hurt.published / "checkpoints"
     before = {path.name: path.read_bytes() for path in kept.iterdir()}
     shutil.rmtree(kept)
@@ -332,6 +341,54 @@ async def test_a_lost_cursor_forgets_no_inbox_that_was_parked(hurt: Hurt) -> Non
     assert (await read_cursors(hurt.sandbox.connection("hub"), "after"))["bulk"].parked == before
     await admin.set_topic_config(topic, {"max.message.bytes": size})
     await recovers(hurt)
+
+
+async def truncated(hurt: Hurt, org: str, gone: str) -> tuple[int, list[str]]:
+    """Cut an outbox to half of what it held, delete another, and let the first one's owner write three events more.
+
+    Where the outbox ended, and the ids of those events.
+    """
+    hub, topic = hurt.sandbox.connection("hub"), f"out.{org}"
+    end = int(await hurt.sql(f"SELECT next_offset FROM ledger.intake WHERE topic = '{topic}'"))
+    async with Reader(hub, "half", isolation="read_uncommitted") as reader:
+        held = await reader.fetch({topic: 0}, {topic: end})
+    half = [record for offset, record in enumerate(held) if record.offset == offset][: end // 2]
+    assert len(half) > 2
+    admin = Admin(hub)
+    await admin.delete_topics([topic, gone])
+    assert await admin.create_topics([one for one in topics_of(org) if one.name == topic]) == [topic]
+    async with Writer(hub, "half") as writer:
+        await writer.send_all([Outgoing(topic, one.key, one.value, one.headers) for one in half])
+    to = (hurt.members.having("hotline")[0],)
+    events = [hurt.members.forge.event(org, to) for _ in range(3)]
+    async with Writer(hurt.members.connection(org), "new") as writer:
+        sent = await writer.send_all([hurt.members.forge.record(org, event) for event in events])
+    assert sent[-1].offset < end
+    return end, [event["header"]["event_id"] for event in events]
+
+
+@pytest.mark.deep
+async def test_an_outbox_that_lost_its_end_is_filled_up_and_what_nobody_read_is_read(hurt: Hurt) -> None:
+    """What its owner wrote below the offset that the ledger has read to is recorded once, whenever the repair is killed."""
+    org, other = hurt.members.having("platform")[:2]
+    topic, gone = f"out.{org}", f"out.{other}"
+    empty = f"SELECT count(*) FROM ledger.entry WHERE topic IN ('{topic}', '{gone}') AND 'null-value' = ANY (reasons)"
+    before = await hurt.sql(empty)
+    end, events = await truncated(hurt, org, gone)
+    assert "truncated or made anew" in await hurt.refuses("notary")
+    code, plan = await hurt.repair()
+    assert (code, {one["what"] for one in plan["found"]}) == (3, {"outbox-short"})
+    wanted = f"fill {topic} up to offset {end}, and write behind it 3 records that were not read"
+    assert wanted in [step["sentence"] for step in plan["steps"]]
+    assert hurt.bus("hub", "repair", "--yes", fault="repair.filled:2").returncode == -signal.SIGKILL
+    assert (await hurt.repair())[0] == 3
+    code, report = await hurt.repair("--yes")
+    assert (code, report["outcome"]) == (0, "done")
+    await recovers(hurt)
+    ids = ", ".join(f"'{one}'" for one in events)
+    told = f"SELECT array_agg(kafka_offset ORDER BY index) FROM ledger.entry WHERE outcome = 1 AND event_id IN ({ids})"
+    assert await hurt.sql(told) == [end, end + 1, end + 2]
+    assert await hurt.sql(empty) == before, "no notary reads what only fills up"
 
 
 @pytest.mark.deep

@@ -75,6 +75,11 @@ WHERE index = ANY ($1::bigint[]) AND content.body IS NOT NULL;
 -- The offset to read next of every topic.
 SELECT topic, next_offset FROM ledger.intake;
 
+-- values_of_outbox --
+-- Which record the ledger has at each offset of a part of an outbox; entries that cover several have none of their own.
+SELECT kafka_offset, leaf FROM ledger.entry
+WHERE topic = $1 AND kafka_offset >= $2 AND kafka_offset < $3 AND kafka_offset = last_offset AND outcome < 4;
+
 -- read_recipients --
 -- The last number given to each recipient in each lane.
 SELECT org, lane, seq FROM ledger.recipient;
