@@ -11,6 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from bus.errors import Malformed, Unavailable
+from bus.httplog import server_log
 from bus.hub.logkey import SERVED
 from bus.tlog.bundle import Bundle
 from bus.tlog.tile import Tile
@@ -57,7 +58,7 @@ async def serve_forever(folder: Path, listen: str, started: asyncio.Event) -> No
         Unavailable: the address is taken.
     """
     host, _, port = listen.rpartition(":")
-    runner = web.AppRunner(application(folder), access_log=None)
+    runner = web.AppRunner(application(folder), access_log=None, logger=server_log("bus.publisher.http"))
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, int(port))

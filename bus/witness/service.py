@@ -26,6 +26,7 @@ import structlog
 from aiohttp import web
 
 from bus.errors import BusError, Unavailable
+from bus.httplog import server_log
 from bus.witness import address
 from bus.witness.home import Home
 from bus.witness.metrics import CONTENT_TYPE, Tally
@@ -80,6 +81,8 @@ class Site:
             return Answer(408, b"the request came too slowly\n")
         except web.HTTPRequestEntityTooLarge:
             return Answer(413, b"the request is too large\n")
+        except (ConnectionError, web.RequestPayloadError):
+            return Answer(400, b"the request broke off\n")
         finally:
             self._waiting -= 1
 
@@ -123,8 +126,9 @@ async def listening(witness: Witness, host: str = DEFAULT_HOST, port: int = 0) -
     """
     with ThreadPoolExecutor(1, thread_name_prefix="witness") as thread:
         runner = web.AppRunner(
-            Site(witness, thread).application(), access_log=None, auto_decompress=False, shutdown_timeout=STOP_TIMEOUT_S
-        )
+            Site(witness, thread).application(), access_log=None, logger=server_log("bus.witness.http"),
+            auto_decompress=False, shutdown_timeout=STOP_TIMEOUT_S,
+        )  # fmt: skip
         await runner.setup()
         try:
             try:

@@ -161,6 +161,24 @@ async def test_slow_and_too_many_requests_are_turned_away(
     assert (await ask(http, url, request(leaves(5), 0)))[0] == 200
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [b"Content-Length: 100\r\n\r\nold wicked", b"Transfer-Encoding: chunked\r\n\r\nwicked\r\n", b"wicked\x00\r\n\r\n"],
+    ids=["broken off", "no chunk", "no header"],
+)
+async def test_nothing_that_a_stranger_sends_stands_in_the_log(
+    url: str, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    """A request that breaks off or is none is no fault of the witness, and writes nothing into its log."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\n" + sent)
+    writer.write_eof()
+    await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert (await ask(http, url, request(leaves(5), 0)))[0] == 200
+    assert caplog.records == []
+
+
 async def test_other_methods_and_pages_are_not_there(url: str, http: aiohttp.ClientSession) -> None:
     """Only what the specification has, metrics and the front page."""
     assert (await get(http, f"{url}/add-checkpoint"))[0] == 405
