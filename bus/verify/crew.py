@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -59,7 +60,7 @@ def walk(work: Iterator[Task], jobs: int, tiles: int) -> Iterator[Part]:
     if jobs < 2 or tiles < _ALONE:
         yield from map(scan, work)
         return
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_leave_interrupts)
     try:
         waiting: deque[Future[Part]] = deque()
         for task in work:
@@ -70,3 +71,8 @@ def walk(work: Iterator[Task], jobs: int, tiles: int) -> Iterator[Part]:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C is for whoever started these processes, and ends them; each would write a trace of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
