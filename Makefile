@@ -17,7 +17,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: ## Make .venv from requirements.lock (every other target does so first)
-	@mkdir -p $(TMPDIR)
+	@mkdir -p "$(TMPDIR)"
 	@tools/setup.sh
 
 demo: setup ## Events from platforms to hotlines and police, on a real Kafka and Postgres

@@ -67,11 +67,12 @@ def refer(
     referrals = [_referral(form, text) for text in to] or _asked(form, members)
     urgency = None if priority is None else form.one("--priority", priority, "priority", "How soon")
     delivery = look()
+    _check(referrals, members)
     events = [_event(delivery, one, urgency) for one in referrals]
     header = delivery.decoded.header
     summary = [
         ("report", f"{header.step}, of {header.issuer}, {report}"),
-        *(("refers to", f"{one.org}, for {one.nation} ({one.tie})") for one in referrals),
+        *(("refers to", _described(one, members)) for one in referrals),
     ]
     manner = Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output)
     return say_events(form, profile, events, summary, manner, members)
@@ -116,6 +117,33 @@ def _referral(form: Form, text: str) -> Referral:
         raise UsageError("--to: it is not ORG:NATION:TIE", hint="For instance police-isles:GB:victim.")
     org, nation, tie = parts
     return Referral(organisation_of("--to")(org), _nation(nation), form.one("--to", tie, "jurisdiction_tie", ""))
+
+
+def _check(referrals: list[Referral], members: Members) -> None:
+    """See that each is another jurisdiction, and goes to police: a report names children, and what they went through.
+
+    Raises:
+        UsageError: one is named twice, or is none of the police.
+        Unavailable, NotAllowed: the directory cannot be read.
+    """
+    members.check([one.org for one in referrals])
+    for number, one in enumerate(referrals):
+        if any((one.org, one.nation) == (other.org, other.nation) for other in referrals[:number]):
+            raise UsageError(f"--to: {one.org} is named twice for {one.nation}", hint="One referral, one jurisdiction.")
+        found = members.organisation(one.org)
+        roles = () if found is None else found.roles
+        if "police" not in roles:
+            raise UsageError(
+                f"--to: {one.org} is no police: the directory has it as {', '.join(roles)}",
+                hint="A report is referred to police, who alone can say that they received it.",
+            )
+
+
+def _described(one: Referral, members: Members) -> str:
+    """A referral in words; whoever confirms it sees that a unit is of another nation."""
+    found = members.organisation(one.org)
+    home = "" if found is None or found.nation == one.nation else f"; mind that it is of {found.nation}"
+    return f"{one.org}, for {one.nation} ({one.tie}){home}"
 
 
 def _asked(form: Form, members: Members) -> list[Referral]:

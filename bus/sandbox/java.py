@@ -89,8 +89,7 @@ async def ensure_jars(home: Home, java: Path, say: Callable[[str], None]) -> Pat
     log = home.log("maven")
     try:
         command = _copy_command(maven, pom, draft)
-        options = f"{os.environ.get('MAVEN_OPTS', '')} {_NO_PERF_DATA} -Djava.io.tmpdir={home.tmp}"
-        environment = {**os.environ, "JAVA_HOME": _home_of(java), "MAVEN_OPTS": options}
+        environment = {**os.environ, "JAVA_HOME": _home_of(java), **maven_options(home.tmp)}
         for tried in ([*command, "--offline"], command):
             if await run("Maven", tried, log, timeout_s=_MAVEN_TIMEOUT_S, env=environment) == 0:
                 break
@@ -102,6 +101,14 @@ async def ensure_jars(home: Home, java: Path, say: Callable[[str], None]) -> Pat
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def maven_options(tmp: Path) -> dict[str, str]:
+    """Maven's script parts ``MAVEN_OPTS`` at each space; Java's own variable takes quotes, which a path may need."""
+    return {
+        "MAVEN_OPTS": f"{os.environ.get('MAVEN_OPTS', '')} {_NO_PERF_DATA}",
+        "JDK_JAVA_OPTIONS": f'{os.environ.get("JDK_JAVA_OPTIONS", "")} "-Djava.io.tmpdir={tmp}"',
+    }
 
 
 def _copy_command(maven: str, pom: Path, folder: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,36 @@ async def test_a_report_is_referred_once_for_each_jurisdiction(bus: Shell) -> No
     )
     assert unknown.code == 2
     assert "neither published that event nor has it in its inbox" in unknown.err
+
+
+@pytest.mark.parametrize(
+    ("to", "problem"),
+    [
+        (("tidewave:SE:victim",), "tidewave is no police: the directory has it as platform"),
+        (("police-isles:GB:victim", "hotline-north:SE:victim"), "hotline-north is no police"),
+        (("police-isles:GB:victim", "police-isles:GB:suspect"), "police-isles is named twice for GB"),
+    ],
+)
+async def test_a_report_is_referred_to_police_and_nobody_else(bus: Shell, to: Sequence[str], problem: str) -> None:
+    """A slip of the hand does not give a child's report to a platform: nothing at all is said then."""
+    report = await bus.example("Report", "glimmerchat", "clearing-house")
+    assert (await bus.publish([report], "glimmerchat")).code == 0
+    await consumed(bus, "clearing-house", report["header"]["event_id"])
+    named = [text for one in to for text in ("--to", one)]
+    ended = await bus("refer", report["header"]["event_id"], "--as", "clearing-house", *named)
+    assert (ended.code, ended.out) == (2, "")
+    assert problem in ended.err
+    query = "SELECT count(*) FROM ledger.entry WHERE about = $1"
+    assert await bus.sql(query, report["header"]["event_id"]) == [(0,)]
+
+
+async def test_a_unit_of_another_nation_is_pointed_out(bus: Shell) -> None:
+    """It may be right, so it is said beside what will be referred, and does not stop it."""
+    report = await bus.example("Report", "glimmerchat", "clearing-house")
+    assert (await bus.publish([report], "glimmerchat")).code == 0
+    await consumed(bus, "clearing-house", report["header"]["event_id"])
+    ended = await bus(
+        "refer", report["header"]["event_id"], "--as", "clearing-house", "--to", "police-isles:SE:victim", "--dry-run"
+    )
+    assert ended.code == 0
+    assert "police-isles, for SE (victim); mind that it is of GB" in ended.err
