@@ -18,7 +18,7 @@ from bus.cli.act import (
     say_events,
     subject_of,
 )
-from bus.cli.base import command, option
+from bus.cli.base import command, option, say
 from bus.cli.complete import codes_of
 from bus.cli.form import Form
 from bus.cli.members import Members
@@ -72,7 +72,7 @@ def refer(
     header = delivery.decoded.header
     summary = [
         ("report", f"{header.step}, of {header.issuer}, {report}"),
-        *(("refers to", _described(one, members)) for one in referrals),
+        *(("refers to", f"{one.org}, for {one.nation} ({one.tie})") for one in referrals),
     ]
     manner = Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output)
     return say_events(form, profile, events, summary, manner, members)
@@ -137,13 +137,8 @@ def _check(referrals: list[Referral], members: Members) -> None:
                 f"--to: {one.org} is no police: the directory has it as {', '.join(roles)}",
                 hint="A report is referred to police, who alone can say that they received it.",
             )
-
-
-def _described(one: Referral, members: Members) -> str:
-    """A referral in words; whoever confirms it sees that a unit is of another nation."""
-    found = members.organisation(one.org)
-    home = "" if found is None or found.nation == one.nation else f"; mind that it is of {found.nation}"
-    return f"{one.org}, for {one.nation} ({one.tie}){home}"
+        if found is not None and found.nation != one.nation:
+            say(f"mind that {one.org} is of {found.nation}, and not of {one.nation}", colour="yellow")
 
 
 def _asked(form: Form, members: Members) -> list[Referral]:

@@ -173,4 +173,4 @@ async def test_a_unit_of_another_nation_is_pointed_out(bus: Shell) -> None:
         "refer", report["header"]["event_id"], "--as", "clearing-house", "--to", "police-isles:SE:victim", "--dry-run"
     )
     assert ended.code == 0
-    assert "police-isles, for SE (victim); mind that it is of GB" in ended.err
+    assert "mind that police-isles is of GB, and not of SE" in ended.err
