@@ -135,6 +135,10 @@ class Outside:
             )
         finally:
             await connection.close()
+        # In a thread: what else runs here, such as a proxy that the hub speaks through, goes on.
+        return await asyncio.to_thread(self._check, head, rows)
+
+    def _check(self, head: Any, rows: list[Any]) -> dict[str, int]:
         self._tree(head, rows)
         self._ids(rows)
         delivered = self._inboxes(rows)
