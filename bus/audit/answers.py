@@ -19,6 +19,7 @@ from bus.audit.ledger import Ledger
 from bus.audit.words import OUTCOMES, moment, when
 from bus.errors import BusError, LedgerError, UsageError
 from bus.events import codec, registry
+from bus.events.erasures import named_by
 from bus.events.ids import dashed
 from bus.events.jsonvalues import write_record
 from bus.events.names import in_topic
@@ -93,7 +94,7 @@ async def show(ledger: Ledger, wanted: UUID | int) -> dict[str, Any]:
         "delivered": delivered,
         "decision": _recipients(entry["decision"]),
         "header": _header(info, entry["header"]),
-        "content": _content(entry),
+        "content": await _content(ledger, entry),
         "signature": _signature(entry["bus_signature"]),
         "receipts": [_receipt(found) for found in await ledger.receipts_of(entry["index"])],
         "leaf": _leaf(entry["leaf"]),
@@ -242,11 +243,17 @@ async def _others(ledger: Ledger, event_id: UUID | None) -> list[Row]:
     return [{"index": found["index"], "outcome": OUTCOMES[found["outcome"]]} for found in rows]
 
 
-def _content(entry: Any) -> str | None:
-    """Whether the content is still there: of an accepted event its body, of a refused record its bytes."""
+async def _content(ledger: Ledger, entry: Any) -> str | None:
+    """Whether the content is still there: of an accepted event its body, of a refused record its bytes.
+
+    A refused record's bytes are kept for a while only; an event's are, unless an Erasure in the ledger names it.
+    """
     if entry["outcome"] in {2, 4}:
         return None
-    return "kept" if entry["content_kept"] else "erased"
+    if entry["content_kept"] or entry["outcome"] == 3:
+        return "kept" if entry["content_kept"] else "not kept"
+    named = {named_by(*found) for found in await ledger.erasures(entry)}
+    return "erased" if entry["event_id"].bytes in named else "missing"
 
 
 def _recipients(decision: bytes | None) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct
 
+from bus.events.erasures import AGREED, schema_ids
 from bus.ledger.snapshot import snapshot
 from bus.ledger.sql import parse_queries
 
@@ -100,6 +101,11 @@ class Ledger:
     async def entry(self, index: int) -> asyncpg.Record | None:
         """One entry with its record."""
         return await self._one("entry", index) if index < 1 << 63 else None
+
+    async def erasures(self, entry: Any) -> list[asyncpg.Record]:
+        """What may have let the content of an entry go: later Erasures of its thread."""
+        values = (entry["thread"], entry["index"], schema_ids(), AGREED)
+        return await self._db.fetch(QUERIES["erasures"], *values)
 
     async def thread(self, thread: UUID) -> list[asyncpg.Record]:
         """The accepted events of a thread, in order."""

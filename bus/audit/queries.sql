@@ -47,6 +47,14 @@ LEFT JOIN ledger.record USING (index)
 LEFT JOIN ledger.content USING (index)
 WHERE entry.index = $1 AND entry.index < (SELECT size FROM ledger.head);
 
+-- erasures --
+-- The Erasures of a thread after an entry, at the steps that let content go.
+SELECT entry.schema_id, entry.step, record.header, content.body
+FROM ledger.entry JOIN ledger.record USING (index) JOIN ledger.content USING (index)
+WHERE thread = $1 AND thread IS DISTINCT FROM event_id AND outcome = 1 AND index > $2
+  AND entry.schema_id = ANY ($3::integer[]) AND entry.step = ANY ($4::text[]) AND index < (SELECT size FROM ledger.head)
+ORDER BY index;
+
 -- entries_of_event --
 -- Every entry that covers a record of this event id, in order.
 SELECT index, outcome FROM ledger.entry

@@ -15,6 +15,7 @@ from bus.trust.batch import BatchVerifier
 from bus.trust.bus_signature import BusSignature
 from bus.trust.commitment import receipt_commitment
 from bus.trust.directory import Continued, Directory
+from bus.verify.erased import Erased
 from bus.verify.policies import Policies
 from bus.verify.rows import Row, fail, value_of
 
@@ -34,7 +35,7 @@ class Course:
         self._told: list[Row] = []
         self._flushed: int | None = -1 if whole else None
         self.removed = 0
-        self.erased = 0
+        self.erased = Erased()
         self.signatures = 0
 
     @property
@@ -80,8 +81,7 @@ class Course:
 
     def _accepted(self, row: Row, leaf: Leaf, signed: list[tuple[int, BusSignature, bytes]]) -> None:
         index: int = row["index"]
-        if row["content_index"] is None:
-            self.erased += 1
+        self.erased.entry(row, leaf)
         if row["record_index"] is None:
             self.removed += 1
             self.seqs.clear()
@@ -192,11 +192,12 @@ class Course:
         return first >= 0 and not any(self._verifier.verify_many(signed, self._directory.public_key))
 
     def end(self, size: int) -> None:
-        """The last flush ends with the last entry.
+        """The last flush ends with the last entry, and whatever content is gone was let go.
 
         Raises:
-            Wrong: it does not.
+            Wrong: it does not, or was not.
         """
         if self._flushed is not None and self._flushed != size - 1:
             sentence = f"The receipts of entry {self._flushed + 1} are not kept"
             fail("receipts", self._flushed + 1, sentence, "flush")
+        self.erased.end()

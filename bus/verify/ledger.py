@@ -233,7 +233,7 @@ class _Ledger:
         more = size - self.tree.size
         beyond = f", {more} of them not yet published" if more else ""
         report.passed("ledger", f"{size - self.start} entries in Postgres are the published ones{beyond}")
-        gone = f"{course.erased} erased, {course.removed} removed"
+        gone = f"{course.erased.count} erased, {course.removed} removed"
         report.passed("content", f"columns, records and content are those of the leaves ({gone})")
         report.passed("policies", course.policies.told())
         report.passed("senders", f"{course.signatures} accepted events carry their senders' signatures")

@@ -22,6 +22,8 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
+from bus.audit import answers
+from bus.audit.ledger import Ledger
 from bus.cli.app import cli
 from bus.events.ids import dashed
 from bus.files import load_policy
@@ -113,7 +115,7 @@ async def case(trial: Sandbox) -> AsyncIterator[Case]:
 
 
 async def followed(trial: Sandbox) -> None:
-    """One more event, which its recipient acknowledges and its issuer recalls: what the ledger derives has rows."""
+    """Two more events, one acknowledged and recalled, one whose erasure is asked for and agreed to."""
     members = Members(trial)
     forge, platform, hotline = members.forge, members.having("platform")[0], members.having("hotline")[0]
     first = forge.compose(platform, forge.event(platform, (hotline,)))
@@ -124,7 +126,13 @@ async def followed(trial: Sandbox) -> None:
         (hotline, forge.compose(hotline, forge.event(hotline, (platform,), "Acknowledgement", **about))),
         (platform, forge.compose(platform, forge.event(platform, (hotline,), "Recall", **about))),
     ]
-    for org, one in said:
+    hit = forge.compose(platform, forge.event(platform, (hotline,)))
+    of_it = {"thread": hit.header.thread.hex(), "lane": hit.header.lane}
+    asks = forge.event(hotline, (platform,), "Erasure", about=dashed(hit.header.event_id), **of_it)
+    asked = forge.compose(hotline, asks | {"body": asks["body"] | {"event": dashed(hit.header.event_id)}})
+    agrees = forge.event(platform, (hotline,), "Erasure", step="approved", about=dashed(asked.header.event_id), **of_it)
+    agreed = forge.compose(platform, agrees | {"body": agrees["body"] | {"event": dashed(hit.header.event_id)}})
+    for org, one in [*said, (platform, hit), (hotline, asked), (platform, agreed)]:
         async with Writer(members.connection(org), f"followed-{org}") as writer:
             await writer.send_all(forge.sign(org, [one]))
         await settled(Outside(members.status, members.librdkafka("hub")))
@@ -146,11 +154,15 @@ async def _at_rest(trial: Sandbox) -> int:
 async def _picks(connection: asyncpg.Connection, size: int) -> dict[str, int]:
     """An entry of each kind, below the last ones and not the first."""
     kinds = {"accepted": "outcome = 1 AND schema_id = 20", "repeated": "outcome = 2"}
+    kinds["erasable"] = (
+        "event_id = (SELECT about FROM ledger.entry WHERE schema_id = 51 AND step = 'requested' AND outcome = 1)"
+    )
     kinds["refused"] = "outcome = 3 AND index IN (SELECT index FROM ledger.content WHERE raw_headers LIKE '%bus-sig%')"
     found = {}
     for name, condition in kinds.items():
         sql = f"SELECT index FROM ledger.entry WHERE {condition} AND index BETWEEN 40 AND $1 ORDER BY index LIMIT 1"
-        index = await connection.fetchval(sql.replace("LIKE '%bus-sig%'", "IS NOT NULL"), size - 10)
+        below = size if name == "erasable" else size - 10
+        index = await connection.fetchval(sql.replace("LIKE '%bus-sig%'", "IS NOT NULL"), below)
         assert index is not None, f"no {name} entry"
         found[name] = index
     return found
@@ -176,7 +188,7 @@ async def test_an_untouched_log_passes(case: Case) -> None:
     """Files and ledger as the hub left them hold, with the desk's own login and on the command line too."""
     report = await case.rows()
     assert [check.holds for check in report.checks] == [True] * 6
-    assert "2 rows on lifecycles" in next(check.detail for check in report.checks if check.name == "derived")
+    assert "3 rows on lifecycles" in next(check.detail for check in report.checks if check.name == "derived")
     arguments = ["audit", "verify", "--published", str(case.published), "--policy", str(case.published / "policy")]
     env = {"BUS_LEDGER_DSN": case.dsn, "BUS_AS": "audit-isles", "BUS_HOME": str(case.published.parent)}
     process = await asyncio.create_subprocess_exec(
@@ -425,21 +437,50 @@ async def test_a_removed_entry_is_named(case: Case, tables: tuple[str, ...]) -> 
     assert fault.sentence == f"Entry {case.picks['accepted']} is missing in the ledger."
 
 
+async def test_content_that_no_erasure_names_is_missing(case: Case) -> None:
+    """Content that somebody with the eraser's right deleted is named with its entry, with or without its record."""
+    fault = await tampered(case, "DELETE FROM ledger.content WHERE index = {accepted}")
+    index = case.picks["accepted"]
+    assert fault.sentence == f"The content of entry {index} is gone, and no approved Erasure in the ledger names it."
+    assert (fault.check, fault.index, fault.place) == ("content-missing", index, "ledger.content")
+    both = [f"DELETE FROM ledger.{table} WHERE index = {{accepted}}" for table in ("record", "content")]
+    assert (await tampered(case, *both)).index == index
+
+
 @pytest.mark.parametrize("last", [False, True], ids=["one of many", "the last there is"])
-async def test_a_removed_record_or_content_is_counted(case: Case, last: bool) -> None:
-    """What a court or the law may remove is no fault, also where nobody heard anything since; how much is gone is said."""
+async def test_a_removed_record_or_erased_content_is_counted(case: Case, last: bool) -> None:
+    """What a court or the law may remove is no fault, also where nobody heard anything since; how much is gone is said.
+
+    Nor are the bytes of a refused record, which are kept for a while only.
+    """
     newest = "SELECT max(index) FROM ledger.entry WHERE outcome = 1"
     index = await case.connection.fetchval(newest) if last else case.picks["accepted"]
     transaction = case.connection.transaction()
     await transaction.start()
     try:
         await case.connection.execute("ALTER TABLE ledger.record DISABLE TRIGGER ALL")
-        for table in ("record", "content"):
-            await case.connection.execute(f"DELETE FROM ledger.{table} WHERE index = {index}")
+        gone = case.picks["refused"] if last else case.picks["erasable"]
+        await case.connection.execute(f"DELETE FROM ledger.record WHERE index = {index}")
+        await case.connection.execute(f"DELETE FROM ledger.content WHERE index = {gone}")
         report = await case.rows()
     finally:
         await transaction.rollback()
-    assert any("(1 erased, 1 removed)" in check.detail for check in report.checks)
+    assert any(f"({0 if last else 1} erased, 1 removed)" in check.detail for check in report.checks)
+
+
+async def test_it_is_shown_why_content_is_gone(case: Case) -> None:
+    """An entry says `erased` where an Erasure that was agreed to names it, `missing` where none does."""
+    words = {"accepted": ("kept", "missing"), "erasable": ("kept", "erased"), "refused": ("kept", "not kept")}
+    for kind, (before, after) in words.items():
+        index, ledger = case.picks[kind], Ledger(case.connection)
+        assert (await answers.show(ledger, index))["content"] == before
+        transaction = case.connection.transaction()
+        await transaction.start()
+        try:
+            await case.connection.execute(f"DELETE FROM ledger.content WHERE index = {index}")
+            assert (await answers.show(ledger, index))["content"] == after
+        finally:
+            await transaction.rollback()
 
 
 async def test_an_accepted_id_without_an_entry_is_named(case: Case) -> None:
