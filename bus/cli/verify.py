@@ -106,12 +106,14 @@ def _ledger(dsn: str, tree: Tree, files: Path, policy: Policy, report: Report) -
 
 def _mirror(folder: Path, source: str | None, policy: Policy, since: bytes | None, jobs: int) -> Report:
     from bus.cli.runtime import run
+    from bus.verify.aside import kept_proofs
     from bus.verify.fault import Wrong
     from bus.verify.mirror import alone, fetch, source_of, verify_mirror
     from bus.verify.report import Report
 
     report, where = Report(), source or source_of(policy)
     with alone(folder):
+        before = kept_proofs(folder)
         try:
             with _progress("files") as progress:
                 claim = run(fetch(where, folder, policy, progress=progress))
@@ -119,6 +121,8 @@ def _mirror(folder: Path, source: str | None, policy: Policy, since: bytes | Non
                 verify_mirror(folder, claim, policy, report, since=since, jobs=jobs, progress=progress)
         except Wrong as wrong:
             report.failed(wrong.fault)
+        if before is not None:
+            report.failed(before)
     return report
 
 

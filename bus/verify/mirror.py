@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from bus.errors import BusError, Malformed, Unavailable, UsageError
-from bus.files import lies, unused
-from bus.hub.tilefiles import alone_in, write_durable, write_files
+from bus.hub.tilefiles import alone_in, write_files
 from bus.tlog.bundle import MAX_ENTRY, Bundle, new_bundles
 from bus.tlog.checkpoint import Checkpoint
 from bus.tlog.note import MAX_NOTE, Note
@@ -31,6 +30,7 @@ from bus.tlog.policy import Policy
 from bus.tlog.tile import HEIGHT, MAX_LEVEL, WIDTH, Tile, tiles_of
 from bus.tlog.tiletree import TileTree
 from bus.tlog.tree import HASH_SIZE
+from bus.verify.aside import keep, reject, set_aside
 from bus.verify.claims import Claim, forked, kept, newest, read_note, sizes
 from bus.verify.fault import Fault, Wrong
 from bus.verify.folder import Folder
@@ -94,16 +94,9 @@ def verify_mirror(
         verify_files(subject, report, jobs=jobs, progress=progress)
     except Wrong as wrong:
         fault = _fork(folder, claim, policy, wrong.fault) or wrong.fault
-        _set_aside(folder, claim, fault)
-        raise fault.raised() from None
+        raise set_aside(folder, claim, fault).raised() from None
     write_files(folder, {f"checkpoints/{claim.size}": claim.data, "checkpoint": claim.data})
     _prune(folder, claim.size)
-
-
-def keep(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after the power has failed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_durable(path, data, named=False)
 
 
 def _continues(folder: Path, claim: Claim, policy: Policy) -> None:
@@ -123,12 +116,11 @@ def _continues(folder: Path, claim: Claim, policy: Policy) -> None:
     (known,) = kept(folder / "checkpoints", policy, size - 1, size)
     if claim.size >= known.size:
         return
-    _reject(folder, claim)
     sentence = (
         f"The log was rolled back: this mirror holds its signed checkpoint of {known.size} entries, and now the log "
         f"shows one of {claim.size}."
     )
-    raise Fault("rolled-back", sentence, claim.size, "checkpoint").raised()
+    raise reject(folder, claim, Fault("rolled-back", sentence, claim.size, "checkpoint")).raised()
 
 
 def _files(size: int) -> Iterator[Wanted]:
@@ -239,20 +231,6 @@ def _fork(folder: Path, claim: Claim, policy: Policy, fault: Fault) -> Fault | N
 def _is_old(place: str, size: int) -> bool:
     """Whether a narrow file is not one of the tree of this size, but of a smaller one."""
     return all(one.path != place for one in _files(size))
-
-
-def _set_aside(folder: Path, claim: Claim, fault: Fault) -> None:
-    """Keep the proof; take a file that was named out of the way of the next run."""
-    if fault.check in {"forked", "rolled-back", "root-differs"}:
-        _reject(folder, claim)
-        return
-    place = None if fault.place is None else folder / fault.place
-    if place is not None and fault.place is not None and fault.place.startswith("tile/") and lies(place):
-        place.rename(unused(place.with_name(f"{place.name}.wrong")))
-
-
-def _reject(folder: Path, claim: Claim) -> None:
-    keep(folder / "rejected" / f"{claim.size}-{claim.root.hex()[:16]}", claim.data)
 
 
 def _prune(folder: Path, size: int) -> None:

@@ -55,9 +55,9 @@ class Report(msgspec.Struct):
         self.checks.append(Check(name, detail))
 
     def failed(self, fault: Fault) -> None:
-        """Note what is wrong; it is the first and the last."""
+        """Note what is wrong; of several the first counts."""
         self.checks.append(Check(fault.check, fault.sentence, holds=False))
-        self.fault = fault
+        self.fault = self.fault or fault
 
     def as_json(self) -> dict[str, Any]:
         """The report for programs."""

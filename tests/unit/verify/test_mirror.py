@@ -150,7 +150,35 @@ async def test_a_log_that_shows_less_than_before_is_caught(served: Served, tmp_p
     (served.log.files / "checkpoint").write_bytes(older)
     fault = await fails(served.url, mirror)
     assert (fault.check, fault.index) == ("rolled-back", 700)
-    assert [path.read_bytes() for path in (mirror / "rejected").iterdir()] == [older]
+    (proof,) = (mirror / "rejected").iterdir()
+    assert proof.read_bytes() == older
+    assert fault.sentence.endswith(f" The checkpoint that proves it is kept: {proof}.")
+
+
+def test_a_proof_is_told_until_somebody_removes_it(tmp_path: Path) -> None:
+    """A log that was caught is false for every later run, though it shows the right history again and is followed."""
+    log, mirror = Log(tmp_path / "published"), tmp_path / "mirror"
+    older = log.grow(leaves(300))
+    newer = log.grow(leaves(310)[300:])
+    (tmp_path / "policy").write_text(POLICY_TEXT)
+    arguments = ["audit", "verify", "--policy", str(tmp_path / "policy"), "-o", "json"]
+    arguments += ["--mirror", str(mirror), "--from", str(log.files)]
+    assert CliRunner().invoke(cli, arguments).exit_code == 0
+    (log.files / "checkpoint").write_bytes(older)
+    assert CliRunner().invoke(cli, arguments).exit_code == 3
+    again = json.loads(CliRunner().invoke(cli, arguments).stdout)
+    assert [one["check"] for one in again["checks"] if not one["holds"]] == ["rolled-back", "proof-kept"]
+    assert again["fault"]["check"] == "rolled-back"
+    (log.files / "checkpoint").write_bytes(newer)
+    log.grow(leaves(320)[310:])
+    (proof,) = (mirror / "rejected").iterdir()
+    for _ in range(2):
+        done = CliRunner().invoke(cli, arguments)
+        told = json.loads(done.stdout)
+        assert (done.exit_code, told["size"], told["fault"]["check"]) == (3, 320, "proof-kept")
+        assert str(proof) in done.stderr
+    proof.unlink()
+    assert CliRunner().invoke(cli, arguments).exit_code == 0
 
 
 @pytest.mark.parametrize("size", [700, 800, 1100])
@@ -219,6 +247,9 @@ def test_the_command_mirrors_and_ends_with_3(tmp_path: Path) -> None:
     assert done.exit_code == 3
     assert json.loads(done.stdout)["fault"]["place"] == "tile/0/000"
     assert "FALSE (entry 0): tile/0/000 was changed" in done.stderr
+    assert f"your own copy of the file, which may be all that is wrong: it was set aside as {path}.wrong" in done.stderr
+    assert "Run the same again" in done.stderr
+    assert CliRunner().invoke(cli, arguments).exit_code == 0
     assert CliRunner().invoke(cli, [*common, "--from", str(log.files)]).exit_code == 2
     assert CliRunner().invoke(cli, [*common, "--mirror", str(tmp_path / "mirror")]).exit_code == 5
 
