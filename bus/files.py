@@ -63,7 +63,7 @@ def load_policy(file: Path) -> Policy:
     except OSError as error:
         raise UsageError(f"policy {file} cannot be read: {error.strerror}", hint=hint) from error
     except Malformed as error:
-        raise UsageError(f"{file} is not a policy: {error.detail}", hint=hint) from error
+        raise UsageError(f"{file} is not a policy: {error.detail.removeprefix('policy: ')}", hint=hint) from error
 
 
 def lies(path: Path) -> bool:

@@ -93,10 +93,10 @@ class Policy(msgspec.Struct, frozen=True):
         """The policy of a file's bytes.
 
         Raises:
-            Malformed: a line breaks a rule; its number is said.
+            Malformed: a line breaks a rule; its number and the rule are said, and no word of it.
         """
         if len(data) > MAX_POLICY or _CONTROL.search(data):
-            raise malformed("policy: not lines of text")
+            raise malformed("policy: it is larger than 1 MiB, or has control characters: carriage returns, for one")
         reader = _Reader()
         text = data.decode("utf-8", "surrogateescape")
         for number, line in enumerate(text.split("\n"), 1):
@@ -184,64 +184,83 @@ class _Reader:
         word, *rest = items
         line = _LINES.get(word)
         try:
-            if line is None:
-                raise ValueError  # noqa: TRY301 - one way out for every broken rule
+            _need(line is not None, "it begins with none of log, witness, group and quorum")
+            assert line is not None
             line(self, rest)
-        except (Malformed, ValueError):
-            raise malformed(f"policy: line {number}") from None
+        except _Broken as broken:
+            raise malformed(f"policy: line {number}: {broken}") from None
 
     def finish(self) -> Policy:
         if self.quorum is None:
-            raise malformed("policy: no quorum")
+            raise malformed("policy: no line names the quorum")
         return Policy(tuple(self.logs), tuple(self.witnesses), tuple(self.groups), self.quorum)
 
     def log(self, rest: Sequence[str]) -> None:
+        _need(len(rest) in {1, 2}, "a log has a key, and a URL or none")
         key, url = self._key(rest)
-        if key.kind is Kind.COSIGNATURE:
-            raise ValueError
+        _need(key.kind is not Kind.COSIGNATURE, "the key is a witness's, and a log's is needed")
         self.logs.append(Log(key, url))
 
     def witness(self, rest: Sequence[str]) -> None:
+        _need(len(rest) in {2, 3}, "a witness has a name, a key, and a URL or none")
         name, *rest = rest
         key, url = self._key(rest)
-        if key.kind not in COSIGNERS:
-            raise ValueError
+        _need(key.kind in COSIGNERS, "the key is a log's, and a witness's is needed")
         self._define(name)
         self.witnesses.append(Witness(name, key, url))
 
     def group(self, rest: Sequence[str]) -> None:
+        _need(len(rest) > 2, "a group has a name, how many must cosign, and members")
         name, threshold, *members = rest
-        at_least = {"any": 1, "all": len(members)}.get(threshold)
-        if at_least is None:
-            at_least = parse_decimal(threshold, "threshold")
-        if not 1 <= at_least <= len(members) or len(set(members)) < len(members):
-            raise ValueError
-        if not self.names.issuperset(members) or not self.members.isdisjoint(members):
-            raise ValueError
+        at_least = {"any": 1, "all": len(members)}.get(threshold) or _count(threshold)
+        _need(1 <= at_least <= len(members), _HOW_MANY)
+        _need(self.names.issuperset(members), "a member is no witness or group of the lines above")
+        once = len(set(members)) == len(members) and self.members.isdisjoint(members)
+        _need(once, "a member is one twice, or of another group too, or is none")
         self.members.update(members)
         self._define(name)
         self.groups.append(Group(name, at_least, tuple(members)))
 
     def set_quorum(self, rest: Sequence[str]) -> None:
-        (name,) = rest
-        if self.quorum is not None or name not in self.names:
-            raise ValueError
-        self.quorum = name
+        _need(len(rest) == 1, "the quorum is one name")
+        _need(self.quorum is None, "the quorum was named before")
+        _need(rest[0] in self.names, "the quorum is no witness or group of the lines above")
+        self.quorum = rest[0]
 
     def _key(self, rest: Sequence[str]) -> tuple[VerifierKey, str]:
         text, url = (*rest, "") if len(rest) == 1 else rest
-        key = VerifierKey.decode(text)
+        try:
+            key = VerifierKey.decode(text)
+        except Malformed:
+            raise _Broken("the key is not a verifier key in its one form: name+8 hexadecimal digits+base 64") from None
         ident = (key.name, key.key_id)
-        if key.public_key in self.keys or ident in self.idents:
-            raise ValueError
+        _need(key.public_key not in self.keys and ident not in self.idents, "the key stands in another line too")
         self.keys.add(key.public_key)
         self.idents.add(ident)
         return key, url
 
     def _define(self, name: str) -> None:
-        if name in self.names:
-            raise ValueError
+        _need(name not in self.names, "the name is taken")
         self.names.add(name)
+
+
+class _Broken(ValueError):
+    """A rule that a line breaks, said without a word of the line."""
+
+
+def _need(holds: bool, rule: str) -> None:
+    if not holds:
+        raise _Broken(rule)
+
+
+_HOW_MANY: Final = "how many must cosign is any, all, or a number from 1 to that of the members"
+
+
+def _count(text: str) -> int:
+    try:
+        return parse_decimal(text, "threshold")
+    except Malformed:
+        raise _Broken(_HOW_MANY) from None
 
 
 _LINES: dict[str, Callable[[_Reader, Sequence[str]], None]] = {

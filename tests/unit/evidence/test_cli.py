@@ -84,7 +84,9 @@ def test_the_sandboxs_policy_is_the_default(here: Path) -> None:
     assert bus("evidence", "verify", "good", BUS_POLICY="nowhere").exit_code == 2
     assert bus("evidence", "verify", "good", "--policy", "policy", BUS_POLICY="nowhere").exit_code == 0
     (here / "wrong").write_text("quorum some\n")
-    assert bus("evidence", "verify", "good", "--policy", "wrong").exit_code == 2
+    result = bus("evidence", "verify", "good", "--policy", "wrong")
+    assert result.exit_code == 2
+    assert "wrong is not a policy: line 1: the quorum is no witness or group of the lines above" in result.stderr
 
 
 def test_files_that_are_not_there_end_with_2(here: Path) -> None:

@@ -184,8 +184,38 @@ def test_names_are_octets() -> None:
 )
 def test_a_line_that_breaks_a_rule_is_named(lines: list[str], number: int) -> None:
     """Names used before they stand, keys or members that stand twice, and odd numbers are malformed."""
-    with pytest.raises(Malformed, match=f"line {number}$"):
+    with pytest.raises(Malformed, match=f"policy: line {number}: "):
         policy(*lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("mirror X1", "it begins with none of log, witness, group and quorum"),
+        ("log", "a log has a key, and a URL or none"),
+        (f"log {witness_key('z').verifier.encode()}", "the key is a witness's, and a log's is needed"),
+        (f"log {LOG.verifier.encode()}", "the key stands in another line too"),
+        ("witness Z", "a witness has a name, a key, and a URL or none"),
+        (f"witness Z {VKEYS['X1'][:-1]}", "the key is not a verifier key in its one form"),
+        (f"witness Z {log_key('z').verifier.encode()}", "the key is a log's, and a witness's is needed"),
+        (f"witness X1 {witness_key('else').verifier.encode()}", "the name is taken"),
+        ("group G any", "a group has a name, how many must cosign, and members"),
+        ("group G 3 X1 X2", "how many must cosign is any, all, or a number from 1 to that of the members"),
+        ("group G some X1 X2", "how many must cosign is any, all, or a number from 1 to that of the members"),
+        ("group G any X9", "a member is no witness or group of the lines above"),
+        ("group G any X1 X1", "a member is one twice, or of another group too, or is none"),
+        ("quorum", "the quorum is one name"),
+        ("quorum X9", "the quorum is no witness or group of the lines above"),
+    ],
+)
+def test_the_rule_that_a_line_breaks_is_said(line: str, rule: str) -> None:
+    """Whoever writes a policy learns what is wrong with a line; nothing of the line is said again."""
+    with pytest.raises(Malformed) as caught:
+        policy(line, "quorum none")
+    assert caught.value.detail.startswith(f"policy: line 8: {rule}")
+    assert not {word for word in line.split()[1:] if len(word) > 1} & set(caught.value.detail.split()) - {"any"}
+    with pytest.raises(Malformed, match="line 9: the quorum was named before"):
+        policy("quorum none", "quorum none")
 
 
 @pytest.mark.parametrize("data", [b"", b"# nothing\n", b"quorum none\r\n", b"quorum\x0bnone\n", b"quorum none\x7f\n"])
