@@ -99,7 +99,7 @@ def notice(as_org: str | None, dry_run: bool, yes: bool, timeout: float, output:
     kind = form.one("--form", given["form"], "notice_form", "What is it")
     target = form.one("--target", given["target"], "target_type", "What is the addressee")
     measures = form.many("--measure", given["measure"], "measure", "What is asked")
-    locators = [] if given["platform_wide"] else _locators(form, given["locators"])
+    locators = _items(form, given["locators"], platform_wide=given["platform_wide"])
     body: dict[str, Any] = {"form": kind, "target_type": target, "item_count": len(locators), "measures": measures}
     body |= _more(form, given, kind)
     header: dict[str, Any] = {
@@ -136,6 +136,18 @@ def _more(form: Form, given: Mapping[str, Any], kind: str) -> dict[str, Any]:
     if given["renotify_every"] is not None:
         found["renotify_every_h"] = given["renotify_every"]
     return found
+
+
+def _items(form: Form, path: str | None, *, platform_wide: bool) -> list[dict[str, str]]:
+    """What the notice is about: items, or none where it is about the whole platform.
+
+    Raises:
+        UsageError: both are said, so one of them is a mistake; or neither.
+    """
+    if platform_wide and path is not None:
+        hint = "With --locators it is about those items; with --platform-wide it names none."
+        raise UsageError("--platform-wide and --locators are two ways: give one", hint=hint)
+    return [] if platform_wide else _locators(form, path)
 
 
 def _locators(form: Form, path: str | None) -> list[dict[str, str]]:

@@ -102,6 +102,7 @@ def test_without_a_terminal_a_missing_flag_is_named(bus, stopped, args: tuple[st
         ((*NOTICE, "--platform-wide", "--preserve", "logs", "--process", "statute", "--preserve-until", "2020-01-01"),
          "that day has passed"),
         ((*NOTICE, "--locators", "nowhere.txt"), "--locators nowhere.txt: No such file"),
+        ((*NOTICE, "--locators", "urls.txt", "--platform-wide", "--why-not-preserved", "no_evidence_value"), "two ways"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_before_anything_is_asked_of_a_broker(bus, stopped, args: tuple[str, ...], words: str):
