@@ -209,16 +209,23 @@ def inbox(profile: Profile, event_id: bytes, flag: str) -> Any:
     """
     delivery = received(profile, event_id)
     if delivery is None or delivery.event is None:
-        raise unknown_event(flag)
+        raise unknown_event(flag, profile, event_id)
     warn_recalled(delivery)
     return delivery
 
 
-def unknown_event(flag: str) -> BusError:
-    """The error of an event that is neither in the journal nor in the inbox."""
+def unknown_event(flag: str, profile: Profile, event_id: bytes) -> BusError:
+    """The error of an event that the inbox does not have: it is one's own, or not known here at all."""
+    own = published_header(profile, event_id)
+    if own is not None:
+        return UsageError(
+            f"{flag}: this organisation published that {own[0]} itself, and only what others sent is answered",
+            hint="`bus recall` takes one's own event back; a later step of it is published with `bus publish`.",
+        )
     return UsageError(
         f"{flag}: this organisation neither published that event nor has it in its inbox",
-        hint="`bus consume --from-start --peek` lists the inbox; what Kafka keeps no longer is in the ledger.",
+        hint=f"`bus consume --as {profile.organisation} --from-start --peek` lists the inbox; what Kafka keeps no "
+        "longer is in the ledger.",
     )
 
 

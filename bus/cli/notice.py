@@ -291,5 +291,5 @@ def _follow(profile: Any, header: dict[str, Any], about: str) -> None:
         return
     delivery = received(profile, event_id)
     if delivery is None or delivery.decoded is None:
-        raise unknown_event("--about")
+        raise unknown_event("--about", profile, event_id)
     follow(header, delivery.decoded.header)

@@ -79,5 +79,5 @@ def _target(profile: Any, event_id: bytes) -> tuple[str, Any]:
         return own
     delivery = received(profile, event_id)
     if delivery is None or delivery.decoded is None:
-        raise unknown_event("EVENT")
+        raise unknown_event("EVENT", profile, event_id)
     return delivery.decoded.info.name, delivery.decoded.header

@@ -184,6 +184,32 @@ def test_an_event_of_ones_own_is_recalled_as_the_journal_knows_it(bus, stopped, 
     assert recall["sealed"] == {"explanation": "It was somebody else."}
 
 
+@pytest.mark.parametrize(
+    "act",
+    [("ack", "--step", "fetched"), ("refer", "--to", "police-isles:GB:victim"), ("takedown", "--step", "removed")],
+)
+def test_an_event_of_ones_own_is_called_so(bus, stopped, monkeypatch, act: tuple[str, ...]):
+    """Whoever answers an event that it published itself is told that, and what can be done with such an event."""
+    from tests.unit.cli.published import keep
+
+    monkeypatch.setattr("bus.cli.act.received", lambda *_: None)
+    own = keep(stopped, "tidewave", ["fernpost"])["header"]["event_id"]
+    command, *flags = act
+    result = bus(command, own, "--as", "tidewave", *flags)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "this organisation published that HashHit itself" in result.stderr
+    assert "neither" not in result.stderr
+
+
+def test_an_event_that_nobody_sent_is_looked_for_by_name(bus, stopped, monkeypatch):
+    """The command of the hint names the organisation, so that it runs as it is printed."""
+    monkeypatch.setattr("bus.cli.act.received", lambda *_: None)
+    result = bus("ack", EVENT, "--as", "tidewave", "--step", "fetched")
+    assert result.exit_code == 2
+    assert "neither published that event nor has it in its inbox" in result.stderr
+    assert "`bus consume --as tidewave --from-start --peek`" in result.stderr
+
+
 # --- on a terminal ----------------------------------------------------------------------------------------------------
 
 
