@@ -18,6 +18,7 @@ from bus.cli.act import (
 )
 from bus.cli.base import command, option, say
 from bus.cli.complete import words
+from bus.cli.duty import RECALL, answer, due_us
 from bus.cli.form import Form
 from bus.cli.who import profile_of
 
@@ -35,6 +36,7 @@ WITH_REASON = ("cannot", "rejected", "returned")
 @command(
     examples="""
 bus ack 0199f3c0-0000-7000-8000-000000000000 --as ORG
+bus ack 0199f3c0-0000-7000-8000-000000000000 --as ORG --step fetched
 bus ack 0199f3c0-0000-7000-8000-000000000000 --as ORG --step complied --actions-undone 3
 bus ack 0199f3c0-0000-7000-8000-000000000000 --as ORG --step cannot --reason technical
 """
@@ -53,10 +55,13 @@ def ack(
 
     Each step follows from the one before: fetched, then taken, then complied, cannot, rejected or returned. The
     hub refuses what does not follow, and names the steps that would.
+
+    A recall is answered by its own id: fetched, then complied or cannot. What is said of the event that it recalls
+    does not answer it.
     """
     form, event_id = Form(), event_id_of("EVENT")(event)
     profile = profile_of(as_org)
-    look = subject_of(form, partial(_inbox, profile, event_id))
+    look = subject_of(form, partial(inbox, profile, event_id, "EVENT"))
     taken = form.one("--step", step, "step", "What became of it", among=STEPS)
     body: dict[str, Any] = {}
     if taken in WITH_REASON or reason is not None:
@@ -65,7 +70,8 @@ def ack(
         body["use"] = form.one("--use", use, "ack_use", "Of what use was it")
     if actions_undone is not None:
         body["actions_undone"] = actions_undone
-    info, header = look()
+    delivery = look()
+    info, header = delivery.decoded.info, delivery.decoded.header
     if info.name == "TakedownNotice" and taken not in {"fetched", "taken"}:
         say("This does not say what was done about the notice: `bus takedown` does.", colour="yellow")
     said: dict[str, Any] = {"step": taken, "audience": [header.issuer], "priority": header.priority}
@@ -75,14 +81,7 @@ def ack(
         ("event", f"{info.name} {header.step} of {header.issuer}, {event}"), ("says", f"{taken}: {STEPS[taken]}"),
         *((name.replace("_", " "), str(value)) for name, value in body.items()), ("tells", header.issuer),
     ]  # fmt: skip
-    return say_events(form, profile, [made], summary, Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output))
-
-
-def _inbox(profile: Any, event_id: bytes) -> tuple[Any, Any]:
-    """Schema and header of what is acknowledged.
-
-    Raises:
-        UsageError: the inbox does not have it.
-    """
-    decoded = inbox(profile, event_id, "EVENT").decoded
-    return decoded.info, decoded.header
+    code = say_events(form, profile, [made], summary, Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output))
+    if info.name == RECALL and taken in {"fetched", "taken"} and code == 0 and not dry_run:
+        say(answer(profile.organisation, event_id, due_us(delivery), fetched=True), colour="yellow")
+    return code

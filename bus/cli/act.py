@@ -210,7 +210,7 @@ def inbox(profile: Profile, event_id: bytes, flag: str) -> Any:
     delivery = received(profile, event_id)
     if delivery is None or delivery.event is None:
         raise unknown_event(flag, profile, event_id)
-    warn_recalled(delivery)
+    warn_recalled(delivery, profile.organisation)
     return delivery
 
 
@@ -229,7 +229,12 @@ def unknown_event(flag: str, profile: Profile, event_id: bytes) -> BusError:
     )
 
 
-def warn_recalled(delivery: Delivery) -> None:
-    """Say that an event was recalled, before anything is done with it."""
-    if delivery.recalled is not None:
-        say(f"It was recalled by {delivery.recalled.issuer} ({delivery.recalled.reason}).", colour="red")
+def warn_recalled(delivery: Delivery, organisation: str) -> None:
+    """Say that an event was recalled, before anything is done with it, and that no answer to it answers the recall."""
+    from bus.cli.duty import answer
+
+    recalled = delivery.recalled
+    if recalled is not None:
+        say(f"It was recalled by {recalled.issuer} ({recalled.reason}). What is said of it does not answer the recall.",
+            colour="red")  # fmt: skip
+        say(answer(organisation, recalled.recall_id), colour="red")

@@ -106,7 +106,7 @@ async def _consume(profile: Profile, how: Mapping[str, Any], *, ack: str, limit:
         async for delivery in subscriber:
             print_json(line(delivery))
             sys.stdout.flush()
-            wrong += alarm(delivery)
+            wrong += alarm(delivery, profile.organisation, fetched=ack == "fetched")
             await acks.put(delivery)
             count += 1
             if count == limit:
@@ -166,10 +166,16 @@ def _recall(recalled: Recalled) -> dict[str, Any]:
     }
 
 
-def alarm(delivery: Delivery) -> bool:
-    """Say loudly what does not hold, and what else a person must know of it; whether something does not hold."""
+def alarm(delivery: Delivery, organisation: str, *, fetched: bool = False) -> bool:
+    """Say loudly what does not hold, and what else a person must know of it; whether something does not hold.
+
+    Args:
+        delivery: what came.
+        organisation: who got it.
+        fetched: whether its issuer is told that it came in.
+    """
     wrong, place = amiss(delivery), _place(delivery)
-    _tell_recall(delivery, place)
+    _tell_recall(delivery, place, organisation, fetched=fetched)
     if delivery.status == "needs-upgrade":
         say(f"{place} needs a newer version of safeguard-bus", colour="yellow")
     return wrong
@@ -188,15 +194,19 @@ def _place(delivery: Delivery) -> str:
     return f"{delivery.lane} inbox, number {delivery.seq}"
 
 
-def _tell_recall(delivery: Delivery, place: str) -> None:
-    """Say what a recall asks for, loudly where its target was used before; and what is left out because of one."""
+def _tell_recall(delivery: Delivery, place: str, organisation: str, *, fetched: bool) -> None:
+    """Say what a recall asks for, loudly where its target was used, and how to answer it; what is left out for one."""
+    from bus.cli.duty import answer, due_us
+
     if delivery.recalled is not None:
         say(f"{place} was recalled by {delivery.recalled.issuer} ({delivery.recalled.reason})", colour="yellow")
     told = delivery.recalls
     if told is not None:
         what = f"{told.issuer} recalls event {_dashed(told.event_id)} ({told.reason})"
         before = ", which was handed out here before" if told.handed_out else ""
-        say(f"RECALL: {what}{before}: {', '.join(told.do)}", colour="red" if told.handed_out else "yellow")
+        say(f"RECALL: {what}{before}: {', '.join(told.do)}. "
+            f"{answer(organisation, told.recall_id, due_us(delivery), fetched=fetched)}",
+            colour="red" if told.handed_out else "yellow")  # fmt: skip
 
 
 def _dashed(event_id: bytes) -> str:

@@ -48,7 +48,7 @@ async def consume_out(
         acks = await stack.enter_async_context(acknowledging(profile, ack))
         subscriber = await stack.enter_async_context(Subscriber(profile, on_alarm=log_alarm, **how))
         async for delivery in subscriber:
-            wrong += alarm(delivery)
+            wrong += alarm(delivery, profile.organisation, fetched=ack == "fetched")
             await _take(delivery, saying, keeping, acks)
             if saying.written == limit:
                 await subscriber.look_into_log()

@@ -38,12 +38,13 @@ async def peek(profile: Profile, how: Mapping[str, Any], *, limit: int | None) -
 
 def row(delivery: Delivery) -> dict[str, Any]:
     """A delivery in short: what it is, of whom, and by when something is due; nothing of its content."""
+    from bus.cli.duty import due_us
     from bus.events.clock import format_us
     from bus.events.ids import dashed
 
     decoded, event_id = delivery.decoded, delivery.event_id
     header = None if decoded is None else decoded.header
-    due = None if header is None or header.due_at is None else format_us(header.due_at)
+    due = due_us(delivery)
     return {
         "index": delivery.index,
         "event_id": None if event_id is None else dashed(event_id),
@@ -51,5 +52,5 @@ def row(delivery: Delivery) -> dict[str, Any]:
         "type": None if decoded is None else decoded.info.name,
         "step": None if header is None else header.step,
         "status": delivery.status,
-        "due": due,
+        "due": None if due is None else format_us(due),
     }

@@ -10,6 +10,7 @@ from bus.cli.act import (
     act_options,
     event_id_of,
     follow,
+    new_id,
     organisations_of,
     published_header,
     received,
@@ -17,7 +18,8 @@ from bus.cli.act import (
     subject_of,
     unknown_event,
 )
-from bus.cli.base import command, option
+from bus.cli.base import command, option, say
+from bus.cli.duty import within
 from bus.cli.form import Form
 from bus.cli.who import profile_of
 
@@ -43,8 +45,8 @@ def recall(
 ) -> int:  # fmt: skip
     """Recall an event: everyone who ever got it is told, whether named or not.
 
-    Its issuer may do so, a court, or an authority. Without --to those are named whom the event named. What each
-    recipient did is counted by `bus audit trace`.
+    Its issuer may do so, a court, or an authority. Without --to those are named whom the event named. Each recipient
+    answers with `bus ack` and the recall's id, fetched and then complied; `bus audit trace` counts who did.
     """
     form, event_id = Form(), event_id_of("EVENT")(event)
     named = organisations_of("--to", to)
@@ -55,12 +57,17 @@ def recall(
     words = form.prose("--explanation", explanation, "In words, sealed for whom is named")
     kind, target = look()
     audience = named or sorted({*target.audience, target.issuer} - {profile.organisation})
+    recall_id = new_id()
+    header: dict[str, Any] = {
+        "event_id": recall_id, "step": "called", "audience": audience, "priority": target.priority,
+        "deadline": "recall-stop-use",
+    }  # fmt: skip
     made: dict[str, Any] = {
         "type": "Recall",
-        "header": {"step": "called", "audience": audience, "priority": target.priority, "deadline": "recall-stop-use"},
+        "header": header,
         "body": {"reason": why, "do": asked, "new_audience": []},
     }
-    follow(made["header"], target)
+    follow(header, target)
     if words is not None:
         made["sealed"] = {"explanation": words}
     summary = [
@@ -69,7 +76,11 @@ def recall(
         ("names", ", ".join(audience)), ("reaches", "everyone who ever got it"),
         ("sealed", "an explanation" if words else "nothing"),
     ]  # fmt: skip
-    return say_events(form, profile, [made], summary, Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output))
+    code = say_events(form, profile, [made], summary, Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output))
+    if code == 0 and not dry_run:
+        say(f"Each recipient answers `bus ack {recall_id} --step fetched`, then `--step complied` (or cannot), "
+            f"{within()}. `bus audit trace {recall_id}` counts them.")  # fmt: skip
+    return code
 
 
 def _target(profile: Any, event_id: bytes) -> tuple[str, Any]:

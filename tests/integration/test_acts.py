@@ -95,9 +95,23 @@ async def test_a_notice_is_answered_by_its_addressee_alone(bus: Shell, tmp_path:
 async def test_a_recall_reaches_all_and_is_answered(bus: Shell) -> None:
     """Recalled by whom it named, complied with by hand, and counted by the auditor."""
     hit = await publish(bus, "HashHit", "fernpost", "hotline-isles", "hotline-north")
-    [row] = await said(
-        bus, "recall", hit, "--as", "fernpost", "--reason", "error", "--do", "delete", "--to", "hotline-isles"
+    called = await bus(
+        "recall",
+        hit,
+        "--as",
+        "fernpost",
+        "--reason",
+        "error",
+        "--do",
+        "delete",
+        "--to",
+        "hotline-isles",
+        "-o",
+        "ndjson",
     )
+    [row] = called.rows
+    assert f"`bus ack {row['event_id']} --step fetched`" in called.err
+    assert "10 minutes" in called.err
     told = await consumed(bus, "hotline-north", row["event_id"])
     assert (told["status"], told["problem"], told["recalls"]["event_id"]) == ("ok", None, hit)
     early = await bus("ack", row["event_id"], "--as", "hotline-north", "--step", "complied")
@@ -110,6 +124,25 @@ async def test_a_recall_reaches_all_and_is_answered(bus: Shell) -> None:
         [recall] = (await bus("audit", "trace", event, "-o", "json")).value["recalls"]
         assert (recall["recipients"], recall["fetched"], recall["complied"], recall["missing"]) == (2, 1, 1, 1)
         assert [one["org"] for one in recall["who"] if one["missing"]] == ["hotline-isles"]
+
+
+async def test_whoever_hears_a_recall_reads_how_to_answer_it(bus: Shell) -> None:
+    """What to type and by when stands with the recall, in a look into the inbox, and wherever its target is answered."""
+    hit = await publish(bus, "HashHit", "fernpost", "police-lowlands")
+    [row] = await said(bus, "recall", hit, "--as", "fernpost", "--reason", "error", "--do", "delete")
+    command = f"`bus ack {row['event_id']} --as police-lowlands --step"
+    await bus.arrived()
+    seen = await bus("consume", "--as", "police-lowlands")
+    assert f"{command} fetched`, then the same with `--step complied` (or cannot), due 20" in seen.err
+    peeked = await bus("consume", "--as", "police-lowlands", "--from-start", "--peek")
+    [line] = [line for line in peeked.out.splitlines() if row["event_id"] in line]
+    assert line.split()[-1].startswith("20")
+    await said(bus, "ack", hit, "--as", "police-lowlands", "--step", "fetched")
+    of_target = await bus("ack", hit, "--as", "police-lowlands", "--step", "complied", "--dry-run")
+    assert "does not answer the recall" in of_target.err
+    assert f"{command} fetched`" in of_target.err
+    first = await bus("ack", row["event_id"], "--as", "police-lowlands", "--step", "fetched")
+    assert f"{command} complied` (or cannot), due 20" in first.err
 
 
 async def test_only_who_may_recalls(bus: Shell) -> None:
