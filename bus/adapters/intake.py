@@ -8,15 +8,17 @@ may refer to: ids, threads and lanes, beyond some thousands in a file (:mod:`bus
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from hashlib import sha256
+from typing import Any
 
+from bus.adapters.differing import differing, in_words
 from bus.adapters.drafts import Context, Draft, Input, ItemKey, Memory, Notice, Seen, Tell
 from bus.adapters.formats import FORMATS, reader
 from bus.adapters.shelf import Shelf
 from bus.adapters.source import Source
-from bus.errors import IdConflict, InvalidEvent, InvalidFile, UsageError
+from bus.errors import IdConflict, InvalidEvent, InvalidFile, Malformed, NeedsUpgrade, UsageError
 from bus.events.clock import Clock
 from bus.events.codec import MAX_BODY, MAX_HEADER, MAX_SEALED
 from bus.events.ids import dashed, uuid7
@@ -71,7 +73,8 @@ class Intake:
         """Read all files; how many events there are.
 
         Raises:
-            InvalidFile: at the first thing that is wrong, with its place.
+            InvalidFile: at the first thing that is wrong, with its place. Of an event under a known id that is first
+                what is wrong with it, then that it differs, and in which fields.
         """
         self._count = 0
         for _ in self._ready(sources, self._tell):
@@ -154,9 +157,13 @@ class Intake:
         given = compose.given_id(event)
         assert given is not None
         item = draft.item and Item(draft.item.format, draft.item.source, draft.item.key, draft.item.note)
-        if run.is_known(given, content):
-            return compose.Draft(event, item, content)
         filler = compose.fill(self._profile, now_us=self._clock.now_us(), subjects=run.subject)
+        try:
+            known = run.is_known(given, content)
+        except IdConflict as error:
+            raise run.explained(error, given, event, parse_event(event, filler)) from None
+        if known:
+            return compose.Draft(event, item, content)
         parts = parse_event(event, filler)
         ready = compose.Draft(parts, item, content)
         if first:
@@ -199,6 +206,16 @@ class _Run:
         if made is not None and made[:_DIGEST] != content:
             raise IdConflict(f"event {dashed(event_id)} stands above with other content")
         return self._journal.check(event_id, content) is not None
+
+    def explained(self, error: IdConflict, event_id: bytes, event: Mapping[str, Any], parts: Parts) -> IdConflict:
+        """The error of an event that holds, under an id with other content: with what differs, where that is known."""
+        kept = self._journal.find(event_id)
+        if kept is None or self._shelf.get(b"made" + event_id) is not None:
+            return error
+        try:
+            return IdConflict(f"{error.message}: {in_words(differing(event, parts, kept.value))}")
+        except (Malformed, NeedsUpgrade):  # published by a version that this one cannot read; it is other content still
+            return error
 
     def remember(self, event_id: bytes, content: bytes, subject: tuple[bytes, str]) -> None:
         """Keep an event for those below it."""

@@ -73,6 +73,23 @@ def test_json_in_another_format_is_told_of_the_flag(bus, stopped):
     assert "say which with --format" in result.stderr
 
 
+def test_of_a_known_id_it_is_said_what_is_wrong_or_differs(bus, stopped):
+    """A mistake in an event that was published before is named as in any other; a slip in --to by its field."""
+    from tests.unit.cli.published import keep
+
+    event = keep(stopped, "tidewave", ["hotline-north"])
+    publish = ("publish", "-", "--as", "tidewave")
+    slip = bus(*publish, "--to", "hotline-norht", stdin=json.dumps(event))
+    assert slip.exit_code == 1
+    assert "already published with other content: what differs is header.audience\n" in slip.stderr
+    assert "hotline-norht" not in slip.stderr
+    event["body"].pop("match")
+    result = bus(*publish, stdin=json.dumps(event))
+    assert result.exit_code == 1
+    assert "body.match" in result.stderr
+    assert "other content" not in result.stderr
+
+
 @pytest.mark.parametrize("flags", [["--follow"], ["--ack", "fetched"], ["--format", "vics", "--out", "x/"]])
 def test_a_look_into_the_inbox_takes_nothing_and_writes_nothing(bus, stopped, flags: list[str]):
     """What is done with what is consumed does not go with --peek."""
