@@ -18,16 +18,18 @@ from bus.adapters.drafts import Context, Draft, Input, ItemKey, Memory, Notice, 
 from bus.adapters.formats import FORMATS, reader
 from bus.adapters.shelf import Shelf
 from bus.adapters.source import Source
-from bus.errors import IdConflict, InvalidEvent, InvalidFile, Malformed, NeedsUpgrade, UsageError
+from bus.errors import IdConflict, InvalidEvent, InvalidFile, Malformed, UsageError
 from bus.events.clock import Clock
 from bus.events.codec import MAX_BODY, MAX_HEADER, MAX_SEALED
 from bus.events.ids import dashed, uuid7
 from bus.events.jsonform import Parts, parse_event
 from bus.events.unlisted import Unlisted, unlisted
+from bus.nearest import did_you_mean
 from bus.partner import compose
 from bus.partner.journal import Item, Journal
-from bus.partner.known import read_directory, strangers, unsealable
+from bus.partner.known import NOBODY, read_directory, strangers, unsealable
 from bus.partner.profile import Profile
+from bus.trust.directory import Directory
 
 _DIGEST, _THREAD = 32, 16
 _WRAP = 1210
@@ -64,7 +66,7 @@ class Intake:
         self._form = FORMATS[form]
         self._to = None if to is None else tuple(sorted(set(to)))
         self._sealed_for: dict[str, tuple[str, str]] = {}
-        self._audience: set[str] = set()
+        self._named_at: dict[str, tuple[str, str]] = {}
         self._count = 0
         if not self._form.names_audience and self._to is None and profile.audience is None:
             raise UsageError("nobody is named to hear it", hint="Give --to ORG, or an audience in the profile.")
@@ -92,6 +94,23 @@ class Intake:
             return  # of a single event nothing can be half-published
         now_us = self._clock.now_us()
         directory = await read_directory(self._profile, "bus-publish")
+        self._check_keys(directory, now_us)
+
+    async def check_named(self) -> None:
+        """See that the directory has everybody whom a checked input names, and a key for whom something is sealed.
+
+        Raises:
+            InvalidFile: it has not; it names the first event for that organisation.
+            Unavailable, NotAllowed: the directory cannot be read.
+        """
+        directory = await read_directory(self._profile, "bus-publish")
+        for org, near in strangers(directory, self.audience).items():
+            file, place = self._named_at[org]
+            hint = did_you_mean(near) or NOBODY
+            raise InvalidFile(file, place, f"header.audience: the directory has no {org}", hint=hint)
+        self._check_keys(directory, self._clock.now_us())
+
+    def _check_keys(self, directory: Directory, now_us: int) -> None:
         for org, (file, place) in self._sealed_for.items():
             if not directory.sealing_keys(org, now_us):
                 error = unsealable(directory, org)
@@ -100,7 +119,7 @@ class Intake:
     @property
     def audience(self) -> list[str]:
         """Whom the new events of a checked input name, sorted."""
-        return sorted(self._audience)
+        return sorted(self._named_at)
 
     async def strangers(self) -> dict[str, list[str]]:
         """Who of the audience the directory does not have, each with the ids that are most like it.
@@ -176,9 +195,9 @@ class Intake:
         return ready
 
     def _note_audience(self, parts: Parts, place: tuple[str, str]) -> None:
-        self._audience.update(parts.header.audience)
-        if parts.plaintext is not None:
-            for org in parts.header.audience:
+        for org in parts.header.audience:
+            self._named_at.setdefault(org, place)
+            if parts.plaintext is not None:
                 self._sealed_for.setdefault(org, place)
 
     def _new_id(self) -> bytes:
@@ -214,7 +233,7 @@ class _Run:
             return error
         try:
             return IdConflict(f"{error.message}: {in_words(differing(event, parts, kept.value))}")
-        except (Malformed, NeedsUpgrade):  # published by a version that this one cannot read; it is other content still
+        except Malformed:  # published by a version that this one cannot read; it is other content still
             return error
 
     def remember(self, event_id: bytes, content: bytes, subject: tuple[bytes, str]) -> None:

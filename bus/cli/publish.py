@@ -15,7 +15,7 @@ from bus.cli.base import argument, as_option, command, option, output_option, sa
 from bus.cli.output import RowWriter
 from bus.cli.warned import Warned
 from bus.cli.who import check_members, profile_of
-from bus.errors import InvalidEvent
+from bus.errors import InvalidEvent, Unavailable
 from bus.nearest import did_you_mean
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ bus publish events.json --as ORG --to OTHER --to THIRD
         metavar="FORMAT", help="The files' format, one of those below.")  # fmt: skip
 @option("--timeout", type=click.FloatRange(min=0, min_open=True), default=RECEIPT_TIMEOUT_S, show_default=True,
         metavar="SECONDS", help="How long to wait for a receipt.")  # fmt: skip
-@option("--check", is_flag=True, help="Check the whole input, and publish nothing.")
+@option("--check", is_flag=True, help="Check the whole input and who is named, and publish nothing.")
 @output_option("table", "ndjson", "json", "csv")
 def publish(
     files: tuple[str, ...], as_org: str | None, to: tuple[str, ...], form: str, timeout: float, check: bool, output: str
@@ -77,9 +77,32 @@ def publish(
         notices.sum_up()
         warned.tell()
         if check:
-            say(f"{plural(count)} could be published{_to(intake.audience)}.")
+            _checked(intake, count, output, warned.rows())
             return 0
         return _send(profile, intake, sources, _Printed(count, output, intake.audience, warned.rows()), timeout)
+
+
+def _checked(intake: Intake, count: int, output: str, warnings: list[dict[str, Any]]) -> None:
+    """Say that an input could be published, if its audience is known too; nothing of it was.
+
+    Raises:
+        InvalidFile: the directory does not have somebody, or no key for whom something is sealed.
+        NotAllowed: the directory may not be read.
+    """
+    from bus.cli.runtime import run
+
+    looked = bool(intake.audience)
+    try:
+        if looked:
+            run(intake.check_named())
+    except Unavailable as error:
+        looked = False
+        say(f"{error.message}: whether the directory has all who are named was not looked up", colour="yellow")
+    if output == "json":
+        with RowWriter(output, COLUMNS, envelope="events") as writer:
+            writer.finish(**_counted(Counter()), checked=count, audience=intake.audience, looked_up=looked,
+                          warnings=warnings)  # fmt: skip
+    say(f"{plural(count)} could be published{_to(intake.audience)}.")
 
 
 @contextmanager

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
 from bus.events.examples import example
+from bus.trust.directory import Directory, KeyEntry, Organisation
 
 PAGES = Path(__file__).resolve().parents[2] / "data" / "ncmec-hashsharing"
 
@@ -37,6 +39,26 @@ def test_check_reads_everything_and_sends_nothing(bus, stopped):
     assert list((stopped / "tmp").iterdir()) == []
 
 
+def test_a_check_looks_up_who_is_named(bus, stopped, monkeypatch):
+    """What would be refused because the directory has no such organisation does not pass the check; JSON is one value."""
+
+    async def read(*_: object) -> Directory:
+        known = Organisation("hotline-north", "hotline-north", "SE", (), None, 1)
+        key = KeyEntry(known.org, "sealing", b"k" * 16, b"p" * 1216, 0, None, 0, 2)
+        return Directory(organisations={known.org: known}, sealing={known.org: (key,)})
+
+    monkeypatch.setattr("bus.adapters.intake.read_directory", read)
+    check = ("publish", "-", "--as", "tidewave", "--check", "-o", "json")
+    passed = bus(*check, stdin=events(2))
+    assert passed.exit_code == 0, passed.stderr
+    told = json.loads(passed.stdout)
+    assert (told["checked"], told["audience"], told["looked_up"]) == (2, ["hotline-north"], True)
+    wrong = bus(*check, "--to", "hotline-norht", stdin=events(1))
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert "line 1: header.audience: the directory has no hotline-norht" in wrong.stderr
+    assert "Did you mean 'hotline-north'?" in wrong.stderr
+
+
 def test_codes_that_no_list_has_are_told_once_with_their_number(bus, stopped):
     """A slip in every line is one warning; the events could be published all the same."""
     slips = events(3).replace('"investigation"', '"investigaton"')
@@ -45,6 +67,7 @@ def test_codes_that_no_list_has_are_told_once_with_their_number(bus, stopped):
     said = "'investigaton' is not in the list purpose, and goes as it is. Did you mean 'investigation'? (3 times)"
     assert result.stderr.splitlines() == [
         f"standard input, line 1: header.purpose: {said}",
+        ANY,  # the broker is away, so who is named was not looked up
         "3 events could be published to hotline-north.",
     ]
 
