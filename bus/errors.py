@@ -90,7 +90,7 @@ class Unavailable(BusError):
     """A service cannot be reached now."""
 
     exit_code = 5
-    default_hint = "Try again; in a sandbox, `bus sandbox status` says what is up."
+    default_hint = "Try again; in a sandbox, `bus sandbox up` starts what is down."
 
 
 class ReceiptTimeout(Unavailable):

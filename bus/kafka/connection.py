@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aiokafka.errors import KafkaConnectionError
 from msgspec import Struct
 
 
@@ -19,6 +20,11 @@ class Connection(Struct, frozen=True, repr_omit_defaults=True):
 
     def __repr__(self) -> str:
         return f"Connection({self.bootstrap!r}, {self.security_protocol!r}, username={self.username!r})"
+
+    def unreachable(self, error: Exception) -> str:
+        """What to say when no broker answered: where that was, and what else than that the client knows."""
+        why = "" if isinstance(error, KafkaConnectionError | OSError) else f": {error}"
+        return f"Kafka at {self.bootstrap} cannot be reached{why}"
 
     def aiokafka(self) -> dict[str, Any]:
         """Keyword arguments of aiokafka's clients."""

@@ -93,7 +93,7 @@ class Reader:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(consumer.stop(), STOP_TIMEOUT_S)
             if isinstance(error, KafkaError | OSError):
-                raise Unavailable(f"Kafka at {self._connection.bootstrap} cannot be reached: {error}") from error
+                raise Unavailable(self._connection.unreachable(error)) from error
             raise
         self._consumer = consumer
         return self

@@ -160,7 +160,7 @@ class Writer:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(producer.stop(), STOP_TIMEOUT_S)
             if isinstance(error, KafkaError | OSError):
-                raise Unavailable(f"Kafka at {self._connection.bootstrap} cannot be reached: {error}") from error
+                raise Unavailable(self._connection.unreachable(error)) from error
             raise
         self._producer = producer
         return producer

@@ -124,7 +124,7 @@ async def connect(dsn: str, application: str, settings: Mapping[str, str] | None
     try:
         return await log_in(dsn, application, settings, patience_s=30)
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise Unavailable(f"Postgres cannot be reached by the {application}: {type(error).__name__}") from error
+        raise Unavailable(f"Postgres cannot be reached ({application}): {type(error).__name__}") from error
 
 
 async def log_in(

@@ -167,6 +167,8 @@ def test_an_absent_broker_ends_with_5(bus, stopped):
     (stopped / "organisations" / "tidewave" / "keys.json").write_text("{}")
     result = bus("publish", "-", "--as", "tidewave", stdin=events(2))
     assert result.exit_code == 5, result.stderr
+    assert "error: Kafka at 127.0.0.1:1 cannot be reached\n" in result.stderr
+    assert "`bus sandbox up`" in result.stderr
 
 
 @pytest.mark.parametrize(
