@@ -31,6 +31,7 @@ from bus.witness.client import add_checkpoint
 from bus.witness.home import Home
 from bus.witness.service import listening
 from bus.witness.witness import Witness
+from tests.patience import PATIENT_S
 
 pytestmark = pytest.mark.deep
 
@@ -87,7 +88,7 @@ async def process(*words: str, **env: str) -> AsyncGenerator[None]:
 
 async def done(*words: str, **env: str) -> int:
     """Run a command to its end; the exit code."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENT_S):
         ran = await asyncio.create_subprocess_exec(*words, env=os.environ | env, stderr=asyncio.subprocess.DEVNULL)
         return await ran.wait()
 
@@ -110,7 +111,7 @@ async def litewitness(litewitness_program: Path) -> AsyncIterator[tuple[str, Ver
         assert await done("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)) == 0
         public = b64decode(key.with_suffix(".pub").read_text(encoding="ascii").split()[1])[-32:]
         async with process("ssh-agent", "-D", "-a", str(agent)):
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + PATIENT_S
             while await done("ssh-add", "-q", str(key), SSH_AUTH_SOCK=str(agent)):
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.05)
@@ -129,7 +130,7 @@ async def litewitness(litewitness_program: Path) -> AsyncIterator[tuple[str, Ver
 
 async def until_answering(url: str) -> None:
     """Wait for a web server of another process."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENT_S
     async with aiohttp.ClientSession() as http:
         while True:
             try:
@@ -243,7 +244,9 @@ async def test_another_log_is_cosigned_by_ours(
         log = await asyncio.create_subprocess_exec(
             str(tessera_program), *words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        out, err = await asyncio.wait_for(log.communicate(b"".join(entry + b"\n" for entry in ENTRIES[begin:end])), 90)
+        out, err = await asyncio.wait_for(
+            log.communicate(b"".join(entry + b"\n" for entry in ENTRIES[begin:end])), PATIENT_S
+        )
         assert log.returncode == 0, err.decode()
         judged = Policy.parse(text).accept(Note.decode(out))
         assert (judged.checkpoint.size, judged.checkpoint.root) == (end, tree.root(HASHES[:end]))

@@ -18,6 +18,7 @@ from bus.cli.peek import peek
 from bus.errors import ReceiptTimeout
 from bus.events.ids import dashed
 from bus.partner import Delivery, Subscriber
+from tests.patience import PATIENT_S
 from tests.unit.partner.places import MemoryPlace
 
 INBOX = "in.hotline-east"
@@ -82,7 +83,7 @@ async def test_an_acknowledgement_without_a_receipt_ends_whoever_waits(
             await asyncio.Event().wait()
 
     with pytest.raises(ReceiptTimeout):
-        await asyncio.wait_for(follow(), 60)
+        await asyncio.wait_for(follow(), PATIENT_S)
 
 
 async def test_what_ends_the_inbox_is_told_as_it_is(place: MemoryPlace) -> None:
