@@ -15,8 +15,8 @@ from bus.cli.evidence import policy_file, policy_option
 from bus.errors import UsageError
 
 if TYPE_CHECKING:
-    from bus.evidence.exhibit import Evidence
     from bus.evidence.published import Published
+    from bus.tlog.policy import Policy
 
 
 @command("prove", examples="""
@@ -43,7 +43,8 @@ def prove(
 ) -> None:
     """Make evidence that accepted events stand in the ledger; print the files' names.
 
-    Evidence verifies with no network and no database: `bus evidence verify`.
+    Evidence verifies with no network and no database: `bus evidence verify`. It is made for one policy, and is checked
+    by it before it is written: if it is false, the command ends with 3. Another file is never written over.
     """
     from bus.audit.words import event_or_index
     from bus.cli.runtime import run
@@ -57,26 +58,48 @@ def prove(
     login = ledger_dsn(as_org, dsn)
     rules = policy_file(policy)
     believed = load_policy(rules)
-    run(_prove(login, wanted, Published(published or settings().state / "publisher", believed), output, folder, newest))
+    known = Published(published or settings().state / "publisher", believed)
+    run(_prove(login, wanted, known, believed, output, folder, newest))
     say(f"{len(wanted)} proved; `bus evidence verify` checks them with the policy {rules} and nothing else.")
 
 
 async def _prove(
-    dsn: str, wanted: Sequence[UUID | int], published: Published, output: str, folder: bool, newest: bool
+    dsn: str,
+    wanted: Sequence[UUID | int],
+    published: Published,
+    policy: Policy,
+    output: str,
+    folder: bool,
+    newest: bool,
 ) -> None:
     from bus.evidence.gather import Prover, open_snapshot
+    from bus.evidence.proven import proven
 
     async with open_snapshot(dsn) as connection:
         prover = Prover(connection, published, newest=newest)
         for one in wanted:
             evidence = await prover.prove(one)
-            path = Path(output) / f"{evidence.event.index}.evidence" if folder else Path(output)
-            _write(path, evidence)
+            index = evidence.event.index
+            path = Path(output) / f"{index}.evidence" if folder else Path(output)
+            _write(path, proven(evidence, policy))
+            if isinstance(one, int) and one != index:
+                say(f"Entry {one} repeats entry {index}: what is proved is that first one.", colour="yellow")
 
 
-def _write(path: Path, evidence: Evidence) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_bytes(evidence.encode())
-    draft.replace(path)
+def _write(path: Path, data: bytes) -> None:
+    """Write a file of evidence; the same one may be there already, and nothing else.
+
+    Raises:
+        UsageError: something else is there.
+    """
+    from bus.files import read_upto
+
+    if path.exists():
+        if read_upto(path, len(data)) != data:
+            raise UsageError(f"{path} is there already, and is not this evidence", hint="Name a file that is not.")
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.part")
+        draft.write_bytes(data)
+        draft.replace(path)
     click.echo(str(path))

@@ -134,6 +134,24 @@ async def test_what_was_not_accepted_is_not_proved(bus: Shell, tmp_path: Path) -
     assert is_empty(tmp_path)
 
 
+async def test_a_repeated_entry_and_a_file_that_is_there_are_told(bus: Shell, tmp_path: Path) -> None:
+    """A repeat proves the first, and says so; the same evidence may be written again, another file is left as it is."""
+    event = await bus.example("HashHit", "fernpost", "hotline-isles")
+    [first] = (await bus.publish([event], "fernpost")).rows
+    [again] = (await bus.publish([event], "fernpost")).rows
+    assert again["outcome"] == "repeated"
+    repeat = (await bus("audit", "show", str(first["index"]), "-o", "json")).value["entries"][-1]["index"]
+    await published(bus.sandbox)
+    file = tmp_path / "x"
+    done = await bus("audit", "prove", str(repeat), "-o", str(file))
+    assert (done.code, f"Entry {repeat} repeats entry {first['index']}" in done.err) == (0, True)
+    assert (await bus("audit", "prove", str(first["index"]), "-o", str(file))).code == 0
+    before = file.read_bytes()
+    done = await bus("audit", "prove", "1", "-o", str(file))
+    assert (done.code, file.read_bytes()) == (2, before)
+    assert f"{file} is there already" in done.err
+
+
 def is_empty(folder: Path) -> bool:
     """Whether nothing was written."""
     return not list(folder.iterdir())

@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from bus.errors import LedgerError, Unavailable, UsageError
+from bus.errors import CheckFailed, LedgerError, Unavailable, UsageError
+from bus.evidence.proven import proven
 from bus.evidence.published import Published
 from bus.evidence.verify import verify
 from bus.files import load_policy
@@ -66,6 +68,22 @@ def test_only_signatures_that_the_policy_names_are_taken_over(ledger: Ledger) ->
     evidence = ledger.prove(0)
     assert len(evidence.note.signatures) == 4
     assert verify(evidence.encode(), POLICY).holds
+
+
+def test_what_was_changed_in_the_ledger_is_not_proved(ledger: Ledger) -> None:
+    """A body or decision that is not the one recorded is named before a file is written; erased content is no matter."""
+    ledger.publish()
+    (index,) = ledger.say()
+    ledger.publish()
+    right = ledger.kept[index]
+    assert proven(ledger.prove(index), POLICY) == ledger.prove(index).encode()
+    for part, check in (("body", "content"), ("decision", "decision")):
+        changed = bytes((getattr(right, part)[0] ^ 1,)) + getattr(right, part)[1:]
+        ledger.kept[index] = replace(right, **{part: changed})
+        with pytest.raises(CheckFailed, match=f"entry {index} is not proved: {check}: "):
+            proven(ledger.prove(index), POLICY)
+    ledger.kept[index] = replace(right, body=None, sealed=None)
+    assert proven(ledger.prove(index), POLICY)
 
 
 def test_files_that_are_no_checkpoints_are_passed_over(ledger: Ledger) -> None:
