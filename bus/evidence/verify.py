@@ -103,7 +103,7 @@ class _Case:
             "signatures",
             not judgement.strangers,
             "The checkpoint carries only signatures of keys that the policy names.",
-            f"The checkpoint carries {len(judgement.strangers)} signatures of keys that the policy does not name.",
+            words.strangers(len(judgement.strangers)),
         )
         return judgement
 

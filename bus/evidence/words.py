@@ -71,6 +71,15 @@ def vouched(policy: Policy, cosigned: Sequence[Cosigned]) -> str:
     return f"Witnesses saw the log grow to this checkpoint: {who(cosigned)}. They are the quorum ({quorum})."
 
 
+def strangers(count: int) -> str:
+    """What it means that others signed too, and what to do: a file is made for one policy."""
+    keys = "a signature of a key" if count == 1 else f"{count} signatures of keys"
+    return (
+        f"The checkpoint carries {keys} that this policy does not name: this evidence was made for another policy. Ask "
+        "for it anew, made for yours: `bus audit prove --policy FILE`."
+    )
+
+
 def bound(judgement: Judgement) -> Bound:
     """A checkpoint as a bound of the entry's place and time."""
     times = tuple((plain(one.witness.name), second(one.time_s)) for one in judgement.cosigned)

@@ -152,6 +152,22 @@ async def test_a_repeated_entry_and_a_file_that_is_there_are_told(bus: Shell, tm
     assert f"{file} is there already" in done.err
 
 
+async def test_evidence_is_made_for_an_auditors_own_policy(bus: Shell, tmp_path: Path) -> None:
+    """Of two witnesses the auditor believes one: the file made for the hub's policy is false, the one made for hers holds."""
+    shown = (bus.sandbox.home.publisher / "policy").read_text(encoding="utf-8").splitlines()
+    witness = next(line for line in shown if line.startswith("witness "))
+    own = tmp_path / "own.policy"
+    logs = [line for line in shown if line.startswith("log ")]
+    own.write_text("\n".join([*logs, witness, f"quorum {witness.split()[1]}", ""]), encoding="utf-8")
+    [wide] = await proved(bus, "1", "-o", str(tmp_path / "wide"))
+    [narrow] = await proved(bus, "1", "-o", str(tmp_path / "narrow"), "--policy", str(own))
+    done = await bus("evidence", "verify", wide, "--policy", str(own))
+    assert (done.code, "`bus audit prove --policy FILE`" in done.out) == (3, True)
+    assert (await bus("evidence", "verify", narrow, "--policy", str(own))).code == 0
+    second = await python("-I", str(SCRIPT), str(own), narrow, folder=tmp_path)
+    assert second.code == 0, second.out
+
+
 def is_empty(folder: Path) -> bool:
     """Whether nothing was written."""
     return not list(folder.iterdir())

@@ -70,6 +70,21 @@ def test_only_signatures_that_the_policy_names_are_taken_over(ledger: Ledger) ->
     assert verify(evidence.encode(), POLICY).holds
 
 
+def test_evidence_is_made_for_one_policy(ledger: Ledger) -> None:
+    """A narrower policy refuses what a wider one asked for, says what to do, and accepts what is made for it."""
+    ledger.publish(*WITNESSES)
+    narrow = Policy.parse(
+        POLICY_TEXT.replace(f"witness west {WITNESSES[2].verifier.encode()}\n", "").replace(" west", "").encode()
+    )
+    report = verify(ledger.prove(0).encode(), narrow)
+    assert report.first_false is not None
+    assert report.first_false.name == "signatures"
+    assert "made for another policy" in report.first_false.text
+    assert "`bus audit prove --policy FILE`" in report.first_false.text
+    evidence = ledger.prove(0, policy=narrow)
+    assert verify(proven(evidence, narrow), narrow).holds
+
+
 def test_what_was_changed_in_the_ledger_is_not_proved(ledger: Ledger) -> None:
     """A body or decision that is not the one recorded is named before a file is written; erased content is no matter."""
     ledger.publish()
