@@ -23,7 +23,7 @@ from bus.verify.course import Course
 from bus.verify.folder import Folder
 from bus.verify.follows import Follows
 from bus.verify.leaves import above, hashes_of
-from bus.verify.report import Report
+from bus.verify.report import Report, counted
 from bus.verify.rows import Row, check_row, fail
 from bus.verify.subject import Progress, Tree, silent
 
@@ -232,7 +232,7 @@ class _Ledger:
         course, report = self.course, self.report
         more = size - self.tree.size
         beyond = f", {more} of them not yet published" if more else ""
-        report.passed("ledger", f"{size - self.start} entries in Postgres are the published ones{beyond}")
+        report.passed("ledger", f"{counted(size, self.tree.since)}: in Postgres as published{beyond}")
         gone = f"{course.erased.count} erased, {course.removed} removed"
         report.passed("content", f"columns, records and content are those of the leaves ({gone})")
         report.passed("policies", course.policies.told())

@@ -19,7 +19,7 @@ from bus.verify.claims import Claim, back_dated, forked, kept, newest, read_clai
 from bus.verify.crew import tasks, walk
 from bus.verify.fault import Fault
 from bus.verify.folder import Folder
-from bus.verify.report import Report, close_span, span
+from bus.verify.report import Report, close_span, counted, span
 from bus.verify.scan import Edge, Part, first_difference, narrow_tile
 from bus.verify.subject import Progress, Subject, Tree, silent
 
@@ -90,10 +90,10 @@ class _Verifier:
             )
             raise Fault("rolled-back", sentence, self.claim.size, "checkpoint").raised()
         self.tree.first = old.size // WIDTH
-        self.report.since = self.tree.first * WIDTH
+        self.report.since = self.tree.since = old.size
         self.tree.roots = self._roots_before(self.tree.first)
         self.frontier = EMPTY.extend(self.tree.roots)
-        self.roots[self.report.since] = self.frontier.root()
+        self.roots[self.tree.first * WIDTH] = self.frontier.root()
         return [old]
 
     def _kept(self) -> list[Claim]:
@@ -172,7 +172,7 @@ class _Verifier:
                 raise part.fault.raised()
         report.time_us = last_us
         close_span(report.policies, self.claim.size)
-        report.passed("entries", f"{done} entries are the leaves of the tree, in order of time")
+        report.passed("entries", f"{counted(self.claim.size, report.since)}: leaves of the tree, in order of time")
 
     def _take(self, part: Part) -> None:
         before = self.edges.get(part.first * WIDTH)
@@ -239,7 +239,7 @@ class _Verifier:
         same = next((one for one in claims if one.size == self.claim.size and self._agrees(one)), None)
         if same is not None:
             raise forked(same, self.claim).raised()
-        good = max((one.size for one in claims if self._agrees(one)), default=self.report.since)
+        good = max((one.size for one in claims if self._agrees(one)), default=self.tree.first * WIDTH)
         bad = min((one.size for one in claims if not self._agrees(one)), default=self.claim.size)
         sentence = (
             f"The published entries do not lead to the root that was signed at {self.claim.size} entries: "

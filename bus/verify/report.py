@@ -33,7 +33,7 @@ class Report(msgspec.Struct):
     size: int = 0
     root: bytes = b""
     since: int = 0
-    """Entries from this index on were read; those before stand under a checkpoint that was given."""
+    """Size of the checkpoint that was given, or 0: entries from here on were checked, those before stand under it."""
     time_us: int | None = None
     witnesses: list[tuple[str, int]] = []
     """Who cosigned the newest checkpoint, and when (seconds since 1970)."""
@@ -78,6 +78,12 @@ class Report(msgspec.Struct):
             "checks": [{"check": one.name, "holds": one.holds, "detail": one.detail} for one in self.checks],
             "seconds": round(self.seconds, 3),
         }
+
+
+def counted(size: int, since: int) -> str:
+    """How many entries were checked, in words that fit."""
+    count = size - since
+    return f"{count} {'entry' if count == 1 else 'entries'}{f' since entry {since}' if since else ''}"
 
 
 def span(spans: list[Span], index: int, digest: bytes) -> None:

@@ -42,6 +42,8 @@ class Tree(msgspec.Struct):
     """The roots of all whole tiles of level 0."""
     signed: dict[int, bytes] = {}
     """The root of every checkpoint that is kept, by its size."""
+    since: int = 0
+    """Size of the older checkpoint that was given."""
 
     @property
     def size(self) -> int:

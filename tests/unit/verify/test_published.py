@@ -49,7 +49,12 @@ def test_whatever_was_published_holds(steps: Sequence[int]) -> None:
         for older in notes:
             report, again = log.verify(since=older)
             assert again.roots == tree.roots
-            assert report.since == 256 * again.first
+            assert again.first == report.since // 256
+            count = at - report.since
+            (entries,) = [one.detail for one in report.checks if one.name == "entries"]
+            words = f"{count} {'entry' if count == 1 else 'entries'} since entry {report.since}: leaves"
+            assert entries.startswith(words)
+        assert [log.verify(since=older)[0].since for older in notes] == [sum(steps[: n + 1]) for n in range(len(steps))]
 
 
 @pytest.mark.parametrize("size", [*range(1, 20), 255, 256, 257, 511, 512, 513, 65535, 65536, 65537, 65793])
