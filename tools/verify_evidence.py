@@ -1,7 +1,7 @@
 """Verify evidence of Safeguard Bus with hashlib and PyNaCl alone: python verify_evidence.py POLICY FILE...
 
-It shares no code with the bus, so a mistake in one is not a mistake in both. For each file it says "holds" or the
-first thing that is wrong, and ends with 3 if anything is. ML-DSA signatures are passed over: they count for nothing.
+It shares no code with the bus: a mistake in one is none in both. For each file it says "holds" or the first thing that
+is wrong. It ends with 3 if any is, with 2 if one cannot be read. ML-DSA signatures are passed over: they do not count.
 """
 
 from __future__ import annotations
@@ -55,9 +55,8 @@ def signed_by(key: bytes, message: bytes, signature: bytes) -> bool:
 class Policy:  # noqa: D101 - logs, witnesses, groups and the quorum of a c2sp.org/tlog-policy file
     def __init__(self, data: bytes) -> None:
         need(len(data) <= 1 << 20 and not re.search(rb"[\0-\x08\x0b-\x1f\x7f]", data), "the policy is no text")
-        self.keys, self.quorum = dict[tuple[str, bytes], tuple[str, int, bytes]](), ""
-        self.groups = list[tuple[str, int, list[str]]]()
-        once: list[tuple[str, object]] = [("name", "none"), ("member", "none")]
+        self.keys, self.groups = dict[tuple[str, bytes], tuple[str, int, bytes]](), list[tuple[str, int, list[str]]]()
+        self.quorum, once = "", list[tuple[str, object]]([("name", "none"), ("member", "none")])
         lines = (re.findall("[^ \t]+", line) for line in data.decode("utf-8", "surrogateescape").split("\n"))
         for words in (words for words in lines if words and words[0][0] != "#"):
             if words[0] in {"log", "witness"}:
@@ -88,7 +87,7 @@ class Policy:  # noqa: D101 - logs, witnesses, groups and the quorum of a c2sp.o
         for line in lines.decode()[:-1].split("\n"):
             dash, name, encoded = line.split(" ")
             blob = b64(encoded)
-            need(dash == "\u2014" and (name, blob[:4]) in self.keys, "the checkpoint has a stranger's signature")
+            need(dash == "\u2014" and (name, blob[:4]) in self.keys, "a stranger signed it: it is for another policy")
             witness, kind, key = self.keys[name, blob[:4]]
             at = int.from_bytes(blob[4:12]) if kind == 4 else 0  # 0 is no time: it counts for nothing
             message = b"cosignature/v1\ntime %d\n" % at + text if kind == 4 else text
@@ -232,14 +231,12 @@ class Entry:  # noqa: D101 - everything in it is checked against its leaf, and t
 
 
 def verify(data: bytes, policy: Policy) -> str:
-    """Check one file; say in a sentence what it proves."""
-    # a stored ZIP, read and then made again in its one form and compared: no byte of the container is free
-    files, folders, at = dict[str, bytes](), dict[str, dict[str, bytes]](), 0
+    """Check one file, a stored ZIP made again to compare: no byte of it is free. Say in a sentence what it proves."""
+    files, folders, at, body, central = dict[str, bytes](), dict[str, dict[str, bytes]](), 0, b"", b""
     while data[at : at + 4] == b"PK\x03\x04":
         size, length = struct.unpack_from("<22xIH", data, at)
         name, at = data[at + 30 : at + 30 + length].decode("ascii"), at + 30 + length + size
         files[name] = data[at - size : at]
-    body, central = b"", b""
     for name, part in sorted(files.items()):
         facts = struct.pack("<HHHHIIIHH", 0, 0, 0, 33, binascii.crc32(part), len(part), len(part), len(name), 0)
         central += b"PK\x01\x02\x0a\0\x0a\0" + facts + struct.pack("<HHHII", 0, 0, 0, 0, len(body)) + name.encode()
@@ -287,13 +284,16 @@ def verify(data: bytes, policy: Policy) -> str:
 
 
 if __name__ == "__main__":
-    believed, wrong = None, 0 if len(sys.argv) > 2 else sys.exit(__doc__)
+    believed, wrong = None, 0 if len(sys.argv) > 2 else sys.exit(print(__doc__, file=sys.stderr) or 2)
     for file in sys.argv[1:]:
         try:
+            data = Path(file).read_bytes()
             if believed:
-                print(f"{file}: holds: {verify(Path(file).read_bytes(), believed)}")
-            believed = believed or Policy(Path(file).read_bytes())
+                print(f"{file}: holds: {verify(data, believed)}")
+            believed = believed or Policy(data)
         except Exception as error:  # noqa: BLE001 - whatever a file does to us, it does not hold
-            wrong = 3 if believed else sys.exit(f"{file} is not a policy that can be read")
+            unread = not believed or isinstance(error, OSError)
+            what = "cannot be read" if believed else "is not a policy that can be read"
+            wrong = 3 if not unread else sys.exit(print(f"{file} {what}", file=sys.stderr) or 2)
             print(f"{file}: FALSE: {error.args[0] if type(error) is LookupError else 'the file is malformed'}")
     sys.exit(wrong)

@@ -28,7 +28,7 @@ bus audit prove 42 43 44 -o evidence/
 @asks
 @option("-o", "--output", type=click.Path(path_type=str), required=True, metavar="FILE|FOLDER/",
         envvar="BUS_EVIDENCE", help="Where to write. A folder gets a file for each event.")  # fmt: skip
-@option("--published", type=click.Path(path_type=Path, file_okay=False),
+@option("--published", type=click.Path(path_type=Path, file_okay=False, exists=True),
         help="The publisher's folder.  [default: the sandbox's]")  # fmt: skip
 @option("--newest", is_flag=True, help="Prove under the newest checkpoint, not the first that covers an event.")
 @policy_option("Whose checkpoints to prove under (c2sp.org/tlog-policy).")

@@ -37,7 +37,7 @@ bus audit verify --mirror mirror/ --from https://log.example.org/ --policy polic
 @option("--mirror", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
         help="Keep a copy of your own here, fetch what it lacks, and verify it alone.")  # fmt: skip
 @option("--from", "source", metavar="URL|DIR", envvar="BUS_LOG", help="What to mirror.  [default: the policy's URL]")
-@option("--published", type=click.Path(path_type=Path, file_okay=False),
+@option("--published", type=click.Path(path_type=Path, file_okay=False, exists=True),
         help="The publisher's folder.  [default: the sandbox's]")  # fmt: skip
 @option("--files-only", is_flag=True, help="Do not ask the ledger's database.")
 @option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: one for each core]")
@@ -59,14 +59,13 @@ def verify(
 
     Ends with 3 at the first thing that is wrong, and says it in a sentence.
     """
-    from bus.files import load_policy, read_upto
-    from bus.tlog.note import MAX_NOTE
+    from bus.files import load_policy
     from bus.verify.crew import cores
 
     if source and not mirror:
         raise UsageError("--from is for --mirror", hint="Give --mirror DIR too.")
     believed = load_policy(policy_file(policy))
-    older = None if since is None else read_upto(since, MAX_NOTE)
+    older = None if since is None else _checkpoint(since)
     begun, count = time.monotonic(), jobs or cores()
     if mirror is not None:
         report = _mirror(mirror, source, believed, older, count)
@@ -76,6 +75,26 @@ def verify(
     report.seconds = time.monotonic() - begun
     _print(report, output)
     return None if report.holds else FALSE
+
+
+def _checkpoint(file: Path) -> bytes:
+    """The bytes of an older checkpoint; whether it is to be believed is another matter.
+
+    Raises:
+        UsageError: the file holds none.
+    """
+    from bus.errors import Malformed
+    from bus.files import read_upto
+    from bus.tlog.checkpoint import Checkpoint
+    from bus.tlog.note import MAX_NOTE, Note
+
+    data = read_upto(file, MAX_NOTE)
+    try:
+        Checkpoint.decode(Note.decode(data).text)
+    except Malformed:
+        hint = "Give a copy of what the log served as `checkpoint`, or a file of a mirror's `checkpoints` folder."
+        raise UsageError(f"--since {file}: is not a checkpoint", hint=hint) from None
+    return data
 
 
 def _published(folder: Path, policy: Policy, since: bytes | None, jobs: int, dsn: str | None) -> Report:

@@ -104,6 +104,27 @@ def test_tables_of_the_house_name_real_folders() -> None:
     assert all(Path(ROOT / name).is_dir() for name in rows)
 
 
+def test_every_check_of_a_verification_is_described() -> None:
+    """What a report of `bus audit verify` calls a check, one that holds or one that is false, is in the page's table."""
+    page = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
+    described = page.partition("## What is checked")[2].partition("## Who catches what")[0]
+    rows = [line.split(" | ") for line in described.splitlines() if line.startswith("| `")]
+    said: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "bus" / "verify").glob("*.py")):
+        for call in [one for one in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(one, ast.Call)]:
+            name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+            if name in {"Fault", "fail", "passed"} and call.args and not isinstance(call.args[0], ast.Name):
+                said.setdefault(name, set()).add(_sentence(call.args[0]))
+    false = said["Fault"] | said["fail"]
+    parts = {"header", "decision", "bus-signature", "body", "sealed"}
+    assert {one for one in false if _GAP in one} == {"…-changed"}
+    false = (false - {"…-changed"}) | {f"{part}-changed" for part in parts}
+    assert {name for row in rows for name in _CELL.findall(row[0])} == said["passed"]
+    told = {name for row in rows for name in _CELL.findall(row[2])}
+    assert told | {"proof-kept"} == false
+    assert "`proof-kept`" in described
+
+
 def _attacks() -> list[list[str]]:
     """The rows of the table of attacks in the page on verification."""
     page = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")

@@ -69,11 +69,24 @@ def test_it_runs_by_itself(story: Story, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{good}: holds: entry {story.index} of " in done.stdout
     assert "HashHit detected of pixelpost, for lighthouse, polder-police; recorded " in done.stdout
-    done = subprocess.run([*call, str(good), str(bad), "nowhere"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*call, str(good), str(bad), str(good)], capture_output=True, text=True, check=False)
     assert done.returncode == 3
-    assert [line.split(": ")[1] for line in done.stdout.splitlines()] == ["holds", "FALSE", "FALSE"]
+    assert [line.split(": ")[1] for line in done.stdout.splitlines()] == ["holds", "FALSE", "holds"]
     assert "not evidence in its one form" in done.stdout
-    assert subprocess.run(call, capture_output=True, check=False).returncode == 1
+
+
+def test_what_cannot_be_read_is_not_called_false(story: Story, tmp_path: Path) -> None:
+    """A file that is not there is a mistake in the command, as a file too few is: it ends with 2, as the bus does."""
+    policy, good = tmp_path / "policy", tmp_path / "good.evidence"
+    policy.write_text(POLICY_TEXT)
+    good.write_bytes(story.evidence.encode())
+    call = [sys.executable, "-I", str(SCRIPT), str(policy)]
+    for nothing in (tmp_path / "nowhere", tmp_path):
+        done = subprocess.run([*call, str(good), str(nothing)], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (2, f"{nothing} cannot be read\n")
+        assert "FALSE" not in done.stdout
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, "POLICY FILE..." in done.stderr) == (2, "", True)
 
 
 def test_both_find_that_every_event_holds(story: Story) -> None:
@@ -274,14 +287,14 @@ def is_policy(read: Callable[[bytes], object], data: bytes) -> bool:
 
 
 def test_a_policy_that_cannot_be_read_is_said_in_a_sentence(story: Story, tmp_path: Path) -> None:
-    """It ends with 1 and without a traceback."""
+    """It ends with 2 and without a traceback."""
     good, noise = tmp_path / "good.evidence", tmp_path / "policy"
     good.write_bytes(story.evidence.encode())
     noise.write_bytes(b"\xff\x00")
     for policy in (noise, tmp_path / "nowhere", tmp_path):
         call = [sys.executable, "-I", str(SCRIPT), str(policy), str(good)]
         done = subprocess.run(call, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout) == (1, "")
+        assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == f"{policy} is not a policy that can be read\n"
 
 

@@ -254,6 +254,23 @@ def test_the_command_mirrors_and_ends_with_3(tmp_path: Path) -> None:
     assert CliRunner().invoke(cli, [*common, "--mirror", str(tmp_path / "mirror")]).exit_code == 5
 
 
+def test_what_is_no_checkpoint_or_folder_is_a_mistake_in_the_command(tmp_path: Path) -> None:
+    """A file for --since that holds no checkpoint accuses nobody; a folder that is not there is named."""
+    log = Log(tmp_path / "published")
+    log.grow(leaves(3))
+    policy = tmp_path / "policy"
+    policy.write_text(POLICY_TEXT)
+    common = ["audit", "verify", "--policy", str(policy), "--files-only", "--published"]
+    for since in (policy, log.files / "tile/0/000.p/3"):
+        done = CliRunner().invoke(cli, [*common, str(log.folder), "--since", str(since)])
+        assert (done.exit_code, f"--since {since}: is not a checkpoint" in done.stderr) == (2, True)
+        assert "FALSE" not in done.output
+    older = str(log.files / "checkpoint")
+    assert CliRunner().invoke(cli, [*common, str(log.folder), "--since", older]).exit_code == 0
+    done = CliRunner().invoke(cli, [*common, str(tmp_path / "typo")])
+    assert (done.exit_code, str(tmp_path / "typo") in done.stderr) == (2, True)
+
+
 async def hostile(log: Log, answer) -> AsyncIterator[str]:
     """A server that answers every request with what a coroutine makes of it, or with the log's own file."""
 
