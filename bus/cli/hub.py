@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bus.cli.base import command, group, option
+from bus.errors import NotAllowed
 
 ROLES = ("notary", "courier", "publisher", "clerk")
 
@@ -22,7 +23,7 @@ _LAZY = {
 
 
 @group(lazy=_LAZY, examples="""
-bus hub run --config .bus/hub/hub.toml
+bus hub run --config hub.toml
 bus hub repair
 bus hub adopt deadlines.toml | bus publish - --as hub
 """)  # fmt: skip
@@ -33,8 +34,8 @@ def hub() -> None:
 @command(
     "run",
     examples="""
-bus hub run --config .bus/hub/hub.toml
-bus hub run --config .bus/hub/hub.toml --role notary --ready-file /run/bus/notary.ready
+bus hub run --config hub.toml
+bus hub run --config hub.toml --role notary --ready-file /run/bus/notary.ready
 """,
 )
 @option("--config", type=click.Path(path_type=Path, dir_okay=False), required=True, envvar="BUS_HUB_CONFIG",
@@ -45,11 +46,33 @@ bus hub run --config .bus/hub/hub.toml --role notary --ready-file /run/bus/notar
         help="Written when every role is ready; removed at the end.")  # fmt: skip
 @option("--serve", is_flag=True, help="Let the publisher serve the log's files where the configuration says.")
 def run_roles(config: Path, role: tuple[str, ...], ready_file: Path | None, serve: bool) -> None:
-    """Run the hub's roles until SIGTERM or Ctrl-C."""
+    """Run the hub's roles until SIGTERM or Ctrl-C.
+
+    Beside a running sandbox's own roles it refuses, unless a --role is named: that one stands by, and takes over.
+    """
+    if not role:
+        _check_no_second_hub(config.absolute())
     from bus.cli.runtime import run
     from bus.hub.service import run as serve_roles
 
     run(serve_roles(config, role, ready_file, serve=serve), level=logging.INFO)
+
+
+def _check_no_second_hub(config: Path) -> None:
+    """A whole second hub beside a sandbox's would take its work from it again and again, and lose it again.
+
+    Raises:
+        NotAllowed: the configuration is that of a sandbox whose roles run.
+    """
+    from bus.sandbox.lifecycle import Sandbox, running
+
+    home = config.parent.parent
+    if config != home / "hub" / "hub.toml" or not (home / "sandbox.json").is_file():
+        return
+    alive = [role for role in ROLES if role in running(Sandbox(home).status())]
+    if alive:
+        hint = "`bus sandbox down --hub` stops them first; with --role ROLE one more of a role stands by."
+        raise NotAllowed(f"the sandbox runs with this configuration already: {', '.join(alive)}", hint=hint)
 
 
 @command(

@@ -381,3 +381,12 @@ async def test_an_inbox_with_nothing_new_says_so_to_a_person_alone(bus: Shell) -
     finally:
         os.close(here)
         os.close(there)
+
+
+async def test_no_second_hub_runs_beside_the_sandboxs_own(bus: Shell) -> None:
+    """Two of everything would take over from each other for ever; it refuses at once, and says what to stop."""
+    ended = await bus("hub", "run", "--config", str(bus.sandbox.home.hub / "hub.toml"))
+    assert (ended.code, ended.out) == (4, "")
+    assert "already: notary, courier, publisher, clerk" in ended.err
+    assert "`bus sandbox down --hub`" in ended.err
+    assert "Traceback" not in ended.err
