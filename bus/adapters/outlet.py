@@ -143,7 +143,9 @@ class Single:
             self._count += 1
 
     def finish(self) -> None:
-        """Give the file its name, unless somebody else did meanwhile."""
+        """Give the file its name, unless somebody else did meanwhile; without a document there is no file."""
+        if not self._count:
+            return
         self._stream.write(self._around.after)
         _sync(self._stream)
         os.link(self._name, self._path)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from bus import __version__
-from bus.cli.base import LazyGroup, Settings, say
+from bus.cli.base import LazyGroup, ReaderGone, Settings, say
 from bus.errors import BusError
 
 INTERRUPTED = 130
@@ -60,18 +60,18 @@ class Root(LazyGroup):
         try:
             code = run(*args, standalone_mode=False, **extra)
             sys.stdout.flush()
-        except BrokenPipeError:
-            _leave_pipe()
+        except BrokenPipeError as error:
+            _leave_pipe(error.exit_code if isinstance(error, ReaderGone) else 1)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where all end
             code = report(error, verbose=kept.verbose)
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _leave_pipe() -> NoReturn:
+def _leave_pipe(code: int) -> NoReturn:
     """The reader of our output has gone (``| head``): leave quietly, as a filter does."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(1)
+    sys.exit(code)
 
 
 def report(error: BaseException, *, verbose: bool) -> int:

@@ -25,6 +25,14 @@ DEFAULT_HOME = ".bus"
 OUTPUT_FORMS = ("table", "json", "ndjson", "csv", "pretty")
 
 
+class ReaderGone(BrokenPipeError):
+    """Whoever read our output has gone; ``exit_code`` says what became of the rest."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__()
+        self.exit_code = exit_code
+
+
 class Settings:
     """What holds for the whole call: the state folder, and how much to say."""
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bus.adapters.formats import READING, in_words
-from bus.cli.base import argument, as_option, command, option, output_option, say, settings, use_colour
+from bus.cli.base import ReaderGone, argument, as_option, command, option, output_option, say, settings, use_colour
 from bus.cli.output import RowWriter
 from bus.cli.warned import Warned
 from bus.cli.who import check_members, profile_of
-from bus.errors import InvalidEvent, Unavailable
+from bus.errors import InvalidEvent, ReceiptTimeout, Unavailable
 from bus.nearest import did_you_mean
 
 if TYPE_CHECKING:
@@ -217,6 +217,8 @@ class _Printed:
         except InvalidEvent:
             self._broken = True  # the same again would end the same
             raise
+        except BrokenPipeError:  # a reader that left early does not make a missing receipt a success
+            raise ReaderGone(ReceiptTimeout.exit_code if self.count > self.tally.total() else 1) from None
         finally:
             _conclude(self.tally, self.count, self._audience, broken=self._broken)
             _explain(self.reasons)

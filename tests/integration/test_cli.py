@@ -390,3 +390,25 @@ async def test_no_second_hub_runs_beside_the_sandboxs_own(bus: Shell) -> None:
     assert "already: notary, courier, publisher, clerk" in ended.err
     assert "`bus sandbox down --hub`" in ended.err
     assert "Traceback" not in ended.err
+
+
+async def test_a_reader_that_leaves_does_not_hide_missing_receipts(bus: Shell, tmp_path: Path) -> None:
+    """With `| head -1` receipts are left that nobody waited for: exit code 5, as when they do not come in time."""
+    events = [await bus.example("HashHit", "fernpost", "hotline-isles")]
+    events += [json.loads(json.dumps(events[0])) for _ in range(599)]
+    for event in events:
+        del event["header"]["event_id"]
+    file = tmp_path / "events.ndjson"
+    file.write_text("".join(json.dumps(event) + "\n" for event in events))
+    words = f"{sys.executable} -m bus --home {bus.sandbox.home.root} publish {file} --as fernpost -o ndjson"
+    child = await asyncio.create_subprocess_exec(
+        "bash",
+        "-c",
+        f"{words} | head -1; exit ${{PIPESTATUS[0]}}",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await child.communicate()
+    assert out.count(b"\n") == 1
+    assert b"without a receipt" in err
+    assert child.returncode == 5

@@ -54,6 +54,14 @@ def test_one_file_is_there_at_the_end_or_not_at_all(tmp_path: Path):
     assert list(content(tmp_path)) == ["all.json"]
 
 
+def test_without_a_document_there_is_no_file(tmp_path: Path):
+    """A file with nothing but its envelope would be no document, and would stand in the way of the next run."""
+    for _ in range(2):
+        with Single(tmp_path / "all.json", AROUND) as single:
+            single.finish()
+    assert content(tmp_path) == {}
+
+
 def test_nobodys_file_is_overwritten(tmp_path: Path):
     """A name that is taken is refused at once, and also if it was taken meanwhile."""
     place = tmp_path / "all.json"
