@@ -204,9 +204,14 @@ class _OutputOption(click.Option):
     """``-o``. Its variable holds for all commands, so a form that this one does not have leaves it at its default."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """The variable's value, unless it is a form of other commands only."""
+        """The variable's value, unless it is a form of other commands only; that is said once."""
         value = super().resolve_envvar_value(ctx)
-        return None if value in OUTPUT_FORMS and value not in cast("click.Choice[str]", self.type).choices else value
+        if value not in OUTPUT_FORMS or value in cast("click.Choice[str]", self.type).choices:
+            return value
+        if not ctx.resilient_parsing and not ctx.meta.setdefault("bus.output.said", False):
+            ctx.meta["bus.output.said"] = True
+            say(f"BUS_OUTPUT={value} is no form of this command, which prints '{self.default}'.", colour="yellow")
+        return None
 
 
 def output_option(*forms: str, default: str = "table") -> Callable[[F], F]:

@@ -246,9 +246,11 @@ def test_a_group_alone_prints_its_help(name: str):
 
 
 def test_the_form_of_other_commands_is_no_mistake(monkeypatch: pytest.MonkeyPatch):
-    """BUS_OUTPUT holds for all commands: one that lacks that form keeps its own; a word that none knows is told."""
+    """BUS_OUTPUT holds for all commands: one that lacks that form keeps its own and says so once; a wrong word ends it."""
     monkeypatch.setenv("BUS_OUTPUT", "csv")
     args = ["schema", "example", "HashHit", "--as", "acme", "--to", "other", "--nation", "SE"]
-    assert json.loads(CliRunner().invoke(cli, args).stdout)["type"] == "HashHit"
+    result = CliRunner().invoke(cli, args)
+    assert json.loads(result.stdout)["type"] == "HashHit"
+    assert result.stderr.count("BUS_OUTPUT=csv is no form of this command") == 1
     monkeypatch.setenv("BUS_OUTPUT", "yaml")
     assert CliRunner().invoke(cli, args).exit_code == 2
