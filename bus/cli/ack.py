@@ -81,7 +81,8 @@ def ack(
         ("event", f"{info.name} {header.step} of {header.issuer}, {event}"), ("says", f"{taken}: {STEPS[taken]}"),
         *((name.replace("_", " "), str(value)) for name, value in body.items()), ("tells", header.issuer),
     ]  # fmt: skip
-    code = say_events(form, profile, [made], summary, Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output))
+    manner = Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output, steps=STEPS)
+    code = say_events(form, profile, [made], summary, manner)
     if info.name == RECALL and taken in {"fetched", "taken"} and code == 0 and not dry_run:
         say(answer(profile.organisation, event_id, due_us(delivery), fetched=True), colour="yellow")
     return code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -40,9 +40,10 @@ def act_options(function: F) -> F:
 
 
 class Manner:
-    """How an act is said: asked for or not, tried or meant, and how its receipt is printed."""
+    """How an act is said: asked for or not, tried or meant, how its receipt is printed, and which steps it offers."""
 
-    def __init__(self, *, dry_run: bool, yes: bool, timeout: float, output: str) -> None:
+    def __init__(self, *, dry_run: bool, yes: bool, timeout: float, output: str, steps: Collection[str] = ()) -> None:
+        self.steps = steps
         self.dry_run, self.sure, self.timeout, self.output = dry_run, yes, timeout, output
 
 
@@ -179,7 +180,7 @@ def say_events(
     from bus.cli.publish import send
     from bus.partner import Draft
 
-    return send(profile, [Draft(event) for event in events], manner.timeout, manner.output)
+    return send(profile, [Draft(event) for event in events], manner.timeout, manner.output, manner.steps)
 
 
 def _parse(profile: Profile, events: Sequence[Mapping[str, Any]]) -> list[Any]:

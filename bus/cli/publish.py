@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ COLUMNS = ("event_id", "outcome", "index", "reasons")
 OUTCOMES = ("accepted", "repeated", "refused", "unknown")
 RECEIPT_TIMEOUT_S = 120.0
 MOST_NAMED = 6
+OF_STEPS = frozenset({"step-order", "step-role"})
+"""Refusals beside which receipts name the steps that are allowed."""
 
 
 @command(
@@ -159,11 +161,14 @@ def _send(profile: Profile, intake: Intake, sources: Sequence[Source], printed: 
     return 1 if printed.tally["refused"] else 0
 
 
-def send(profile: Profile, drafts: Sequence[Draft], wait_s: float, output: str) -> int:
-    """Publish events that are all here, and print their receipts as ``bus publish`` does; the exit code."""
+def send(profile: Profile, drafts: Sequence[Draft], wait_s: float, output: str, steps: Collection[str] = ()) -> int:
+    """Publish events that are all here, and print their receipts as ``bus publish`` does; the exit code.
+
+    ``steps`` are those that the command offers, if not all: of a refusal it names these first.
+    """
     from bus.cli.runtime import run
 
-    printed = _Printed(len(drafts), output)
+    printed = _Printed(len(drafts), output, steps=steps)
     run(_publish_drafts(profile, iter(drafts), wait_s, printed))
     return 1 if printed.tally["refused"] else 0
 
@@ -191,8 +196,10 @@ class _Printed:
     """Outcomes as they are printed and counted. Nothing is printed before the first event can be sent."""
 
     def __init__(
-        self, count: int, output: str, audience: Sequence[str] = (), warnings: Sequence[dict[str, Any]] = ()
-    ) -> None:
+        self, count: int, output: str, audience: Sequence[str] = (), warnings: Sequence[dict[str, Any]] = (),
+        *, steps: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        self._steps = steps
         self.count, self._output, self._audience, self._warnings = count, output, audience, list(warnings)
         self.tally: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
@@ -221,7 +228,7 @@ class _Printed:
             raise ReaderGone(ReceiptTimeout.exit_code if self.count > self.tally.total() else 1) from None
         finally:
             _conclude(self.tally, self.count, self._audience, broken=self._broken)
-            _explain(self.reasons)
+            explain(self.reasons, self._steps)
 
 
 def row(outcome: Outcome) -> dict[str, Any]:
@@ -264,8 +271,13 @@ def _to(audience: Sequence[str]) -> str:
     return f" to {named}" if audience else ""
 
 
-def _explain(reasons: Counter[str]) -> None:
-    """What each reason of a refusal means, and what to do about it."""
+def explain(reasons: Counter[str], steps: Collection[str] = ()) -> None:
+    """What each reason of a refusal means, and what to do about it.
+
+    Args:
+        reasons: how often each was told; ``allowed.<step>`` for each step that its issuer may take now.
+        steps: those that the command offers; without any, all.
+    """
     if not reasons:
         return
     from bus.events.refusals import refusals
@@ -273,10 +285,15 @@ def _explain(reasons: Counter[str]) -> None:
     allowed = sorted(code.removeprefix("allowed.") for code in reasons if code.startswith("allowed."))
     for code, count in sorted(reasons.items()):
         meaning, remedy = refusals().get(code, ("", ""))
+        if code in OF_STEPS:  # the lines below say it; its remedy is for whoever reads receipts
+            remedy = "" if allowed else "No step is open to its issuer now."
         if meaning:
-            say(f"{code} ({count}): {meaning}. {remedy}", colour="yellow")
-    if allowed:
-        say(f"allowed now: {', '.join(allowed)}", colour="yellow")
+            say(f"{code} ({count}): {meaning}. {remedy}".rstrip(), colour="yellow")
+    offered = [step for step in allowed if not steps or step in steps]
+    if offered:
+        say(f"allowed now: {', '.join(offered)}", colour="yellow")
+    if others := [step for step in allowed if step not in offered]:
+        say(f"allowed now, but with `bus publish` alone: {', '.join(others)}", colour="yellow")
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def takedown(
         ("notice", f"{asked.form} of {header.issuer}, {notice}"), ("says", f"{step}: {STEPS[step]}"),
         *((name.replace("_", " "), _shown(value)) for name, value in body.items()), ("tells", header.issuer),
     ]  # fmt: skip
-    manner = Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output)
+    manner = Manner(dry_run=dry_run, yes=yes, timeout=timeout, output=output, steps=STEPS)
     return say_events(form, profile, [{"type": "TakedownAction", "header": said, "body": body}], summary, manner)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
 
+from bus.cli.publish import explain
 from bus.events.examples import example
 from bus.trust.directory import Directory, KeyEntry, Organisation
 
@@ -201,3 +203,17 @@ def test_consume_wants_to_know_whose_inbox(bus, stopped, args: list[str]):
     """Without an organisation there is no inbox."""
     assert stopped
     assert bus("consume", *args).exit_code == 2
+
+
+def test_a_refusal_names_steps_only_where_there_are_some(capsys):
+    """What no other line says is not pointed to, and a command names first the steps that it offers itself."""
+    explain(Counter({"step-role": 1}))
+    assert capsys.readouterr().err.splitlines() == [
+        "step-role (1): the issuer's role does not take this step of this type. No step is open to its issuer now."
+    ]
+    explain(Counter({"step-order": 1, "allowed.removed": 1, "allowed.reappeared": 1}), {"removed"})
+    assert capsys.readouterr().err.splitlines() == [
+        "step-order (1): the step does not follow from the subject's last one.",
+        "allowed now: removed",
+        "allowed now, but with `bus publish` alone: reappeared",
+    ]
