@@ -256,7 +256,7 @@ def ledger_dsn(as_org: str | None, dsn: str | None) -> str:
     """
     home = settings().state
     known = state(home)
-    _check_auditor(as_org, known.get("organisations", {}), dsn)
+    check_auditor(as_org, known.get("organisations", {}), dsn)
     found = dsn or known.get("postgres", {}).get("dsn")
     if found:
         return found
@@ -265,7 +265,13 @@ def ledger_dsn(as_org: str | None, dsn: str | None) -> str:
     raise UsageError(f"there is no sandbox in {_short(home)}", hint=f"{NO_SANDBOX} Or set BUS_LEDGER_DSN.")
 
 
-def _check_auditor(org: str | None, organisations: Mapping[str, Any], dsn: str | None) -> None:
+def check_auditor(org: str | None, organisations: Mapping[str, Any], dsn: str | None) -> None:
+    """See that an auditor asks.
+
+    Raises:
+        UsageError: nobody is named, and there is no sandbox whose auditor could be meant.
+        NotAllowed: whoever asks is no auditor of the sandbox.
+    """
     auditors = [name for name, facts in organisations.items() if "auditor" in facts.get("roles", ())]
     if org is None and dsn and not auditors:
         raise UsageError("say which auditor asks", hint="Give --as ORG, or set BUS_AS.")

@@ -56,6 +56,7 @@ def demo(scale: float, seed: int, keep: bool, as_org: str | None, output: str) -
 
 
 async def _demo(scale: float, seed: int, keep: bool, auditor: str | None, output: str) -> dict[str, Any]:
+    from bus.cli.audit import check_auditor
     from bus.demo import telling
     from bus.demo.edition import alone
     from bus.demo.run import Run
@@ -69,6 +70,7 @@ async def _demo(scale: float, seed: int, keep: bool, auditor: str | None, output
         if was != frozenset(ALL_ROLES):
             await sandbox.up()
         facts = sandbox.status()
+        check_auditor(auditor, facts["organisations"], None)
         asker = auditor or _first_auditor(facts)
         told = stream(colour=use_colour(sys.stderr if output == "json" else sys.stdout))
         with alone(settings().state / "demo"):

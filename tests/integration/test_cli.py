@@ -412,3 +412,10 @@ async def test_a_reader_that_leaves_does_not_hide_missing_receipts(bus: Shell, t
     assert out.count(b"\n") == 1
     assert b"without a receipt" in err
     assert child.returncode == 5
+
+
+async def test_nobody_but_an_auditor_asks_in_the_demonstration(bus: Shell) -> None:
+    """A platform is refused the part of the auditor, as in `bus audit`, before the story begins."""
+    ended = await bus("demo", "--as", "fernpost")
+    assert (ended.code, ended.out) == (4, "")
+    assert "fernpost is no auditor of this sandbox" in ended.err
