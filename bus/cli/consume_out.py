@@ -101,5 +101,4 @@ def _conclude(saying: Saying, keeping: _Keeping, out: str) -> None:
         say(sentence, colour="yellow")
     left = saying.unsaid.total() + saying.written - keeping.written
     rest = f"; {left} left in the inbox" if left else ""
-    where = f"written to {out}" if keeping.written else f"written, and {out} is as it was"
-    say(f"{keeping.written} events {where}{rest}")
+    say(f"{keeping.written} events written to {out}{rest}")
