@@ -95,7 +95,7 @@ class Form:
             return []
         self._menu(question, choices)
         several = "several with spaces between, " if most > 1 else ""
-        rest = "none with Enter" if optional else "by name or number"
+        rest = "Enter alone for none" if optional else "by name or number"
         return self._ask(flag, f"{several}{rest}", lambda text: check(_picked(text, choices)),
                          "" if optional else None)  # fmt: skip
 

@@ -253,6 +253,15 @@ def test_choices_come_with_their_meaning_and_are_taken_by_name_or_number():
     assert value == ["stop_using", "reassess"]
 
 
+def test_what_may_be_left_out_says_how():
+    """The words of the question name no answer that it would not take."""
+    value, seen = asked(
+        "\n", lambda form: form.many("--preserve", (), "preservation_scope", "What is to be kept", optional=True)
+    )
+    assert value == []
+    assert "Enter alone for none" in seen
+
+
 def test_too_many_are_refused():
     """A list has a bound, asked or given."""
     with pytest.raises(UsageError, match="2 at most"):
