@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -40,6 +41,15 @@ class BySandbox(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySandbox:
     """Keep together what shares a sandbox. Groups by a mark would do, but pytest 9 takes no node ids from xdist."""
     return BySandbox(config, log)
+
+
+@pytest.fixture(autouse=True)
+def all_is_logged() -> Iterator[None]:
+    """Whatever a command that ran in this process left behind: alarms are part of what is tested."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")
