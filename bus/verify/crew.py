@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
+from threading import current_thread, main_thread
 from typing import Final
 
 from bus.tlog.tile import WIDTH
@@ -64,13 +65,41 @@ def walk(work: Iterator[Task], jobs: int, tiles: int) -> Iterator[Part]:
     try:
         waiting: deque[Future[Part]] = deque()
         for task in work:
-            waiting.append(pool.submit(scan, task))
+            with uninterrupted():
+                waiting.append(pool.submit(scan, task))
             if len(waiting) > jobs * _AHEAD:
-                yield waiting.popleft().result()
+                yield _first(waiting)
         while waiting:
-            yield waiting.popleft().result()
+            yield _first(waiting)
     finally:
-        pool.shutdown(cancel_futures=True)
+        with uninterrupted():
+            pool.shutdown(cancel_futures=True)
+
+
+def _first(waiting: deque[Future[Part]]) -> Part:
+    """The part that was asked for first, once it is there."""
+    with uninterrupted():
+        return waiting.popleft().result()
+
+
+@contextmanager
+def uninterrupted() -> Generator[None]:
+    """Let Ctrl-C wait until the end: within the pool's own steps it could leave one of its locks held for ever.
+
+    Python raises ``KeyboardInterrupt`` between any two instructions of the main thread, also between taking a lock of
+    the standard library's queues and the block that gives it back; whoever joins the pool then waits without an end.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+    told: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: told.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if told and callable(before):
+            before(signal.SIGINT, None)
 
 
 def _leave_interrupts() -> None:

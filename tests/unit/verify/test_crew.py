@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from bus.verify.crew import uninterrupted
 from tests.patience import PATIENT_S
 
 PROGRAM = """
@@ -39,6 +42,22 @@ def main():
 if __name__ == "__main__":
     main()
 """
+
+
+def test_an_interrupt_waits_for_the_end_of_a_step() -> None:
+    """The step is done whole, then Ctrl-C has its effect, and the next one is as it was before."""
+    done: list[str] = []
+    before = signal.getsignal(signal.SIGINT)
+
+    @uninterrupted()
+    def step() -> None:
+        signal.raise_signal(signal.SIGINT)
+        done.append("step")
+
+    with pytest.raises(KeyboardInterrupt):
+        step()
+    assert done == ["step"]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_an_interrupt_is_for_whoever_started_them(tmp_path: Path) -> None:
