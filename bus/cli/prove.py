@@ -44,7 +44,7 @@ def prove(
     """Make evidence that accepted events stand in the ledger; print the files' names.
 
     Evidence verifies with no network and no database: `bus evidence verify`. It is made for one policy, and is checked
-    by it before it is written: if it is false, the command ends with 3. Another file is never written over.
+    by it before it is written: if it is false, the command ends with 3. Nothing but evidence is written over.
     """
     from bus.audit.words import event_or_index
     from bus.cli.runtime import run
@@ -87,19 +87,30 @@ async def _prove(
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file of evidence; the same one may be there already, and nothing else.
+    """Write a file of evidence; older evidence may be there, and nothing else.
 
     Raises:
         UsageError: something else is there.
     """
+    if path.exists() and not _is_evidence(path):
+        raise UsageError(f"{path} is there already, and is no evidence", hint="Name a file that is not.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_bytes(data)
+    draft.replace(path)
+    click.echo(str(path))
+
+
+def _is_evidence(path: Path) -> bool:
+    from bus.errors import Malformed
+    from bus.evidence.archive import MAX_ARCHIVE
+    from bus.evidence.exhibit import Evidence
     from bus.files import read_upto
 
-    if path.exists():
-        if read_upto(path, len(data)) != data:
-            raise UsageError(f"{path} is there already, and is not this evidence", hint="Name a file that is not.")
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.part")
-        draft.write_bytes(data)
-        draft.replace(path)
-    click.echo(str(path))
+    if not path.is_file():
+        return False
+    try:
+        Evidence.decode(read_upto(path, MAX_ARCHIVE))
+    except Malformed:
+        return False
+    return True

@@ -135,7 +135,7 @@ async def test_what_was_not_accepted_is_not_proved(bus: Shell, tmp_path: Path) -
 
 
 async def test_a_repeated_entry_and_a_file_that_is_there_are_told(bus: Shell, tmp_path: Path) -> None:
-    """A repeat proves the first, and says so; the same evidence may be written again, another file is left as it is."""
+    """A repeat proves the first, and says so; evidence may be written over, anything else is left as it is."""
     event = await bus.example("HashHit", "fernpost", "hotline-isles")
     [first] = (await bus.publish([event], "fernpost")).rows
     [again] = (await bus.publish([event], "fernpost")).rows
@@ -147,9 +147,16 @@ async def test_a_repeated_entry_and_a_file_that_is_there_are_told(bus: Shell, tm
     assert (done.code, f"Entry {repeat} repeats entry {first['index']}" in done.err) == (0, True)
     assert (await bus("audit", "prove", str(first["index"]), "-o", str(file))).code == 0
     before = file.read_bytes()
-    done = await bus("audit", "prove", "1", "-o", str(file))
-    assert (done.code, file.read_bytes()) == (2, before)
-    assert f"{file} is there already" in done.err
+    assert (await bus("audit", "prove", "1", "-o", str(file))).code == 0
+    assert file.read_bytes() != before
+    for content in (b"", b"a letter", file.read_bytes()[:-1]):
+        file.write_bytes(content)
+        done = await bus("audit", "prove", "1", "-o", str(file))
+        assert (done.code, file.read_bytes()) == (2, content)
+        assert f"{file} is there already, and is no evidence" in done.err
+    os.mkfifo(tmp_path / "pipe")
+    done = await bus("audit", "prove", "1", "-o", str(tmp_path / "pipe"))
+    assert (done.code, "is there already" in done.err) == (2, True)
 
 
 async def test_evidence_is_made_for_an_auditors_own_policy(bus: Shell, tmp_path: Path) -> None:
