@@ -49,10 +49,13 @@ def demo(scale: float, seed: int, keep: bool, as_org: str | None, output: str) -
     of the survey is not what was counted.
     """
     from bus.cli.runtime import run
+    from bus.sandbox.lifecycle import Sandbox
 
     print_at_end = run(_demo(scale, seed, keep, as_org, output))
     if output == "json":
         print_json(print_at_end)
+    start = "" if _running(Sandbox(settings().state)) else "`bus sandbox up` starts it again; "
+    say(f"Ask the ledger yourself: {start}`bus audit search --type Overdue`, then `bus audit trace` with an index.")
 
 
 async def _demo(scale: float, seed: int, keep: bool, auditor: str | None, output: str) -> dict[str, Any]:

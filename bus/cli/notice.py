@@ -32,6 +32,7 @@ from bus.errors import UsageError
 MOST_LOCATORS = 16
 STATED = "stated"
 """The row of ``ops/deadlines.toml`` for a date that the issuer sets itself."""
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _AHEAD = re.compile(r"\+([1-9][0-9]{0,4})([hd])")
 _COMPULSION = {"order": "order"}
 
@@ -68,7 +69,7 @@ bus notice --as ORG --to fernpost --form regulatory_notice --measure proactive -
     shell_complete=deadlines,
     help="A row of ops/deadlines.toml.  [default: 'stated' with --due]",
 )
-@option("--due", metavar="TIME", help="By when: RFC 3339, or +24h, +5d from now.")
+@option("--due", metavar="TIME", help="By when: RFC 3339, a date (to its end, UTC), or +24h, +5d from now.")
 @option("--preserve", multiple=True, metavar="CODE", help="Ask to keep evidence too: a code of preservation_scope.")
 @option("--preserve-until", metavar="DATE", help="Until when it is to be kept.")
 @option("--process", metavar="CODE", help="Under which process it is kept: a code of legal_process.")
@@ -183,7 +184,7 @@ def _deadline(form: Form, deadline: str | None, due: str | None) -> dict[str, st
     """Which deadline, and when it ends; without either the notice has none."""
     found: dict[str, str] = {}
     if due is not None or form.asks:
-        due = form.text("--due", due, "By when (RFC 3339, +24h, +5d; Enter for none)", _time_or_none)
+        due = form.text("--due", due, "By when (RFC 3339, a date, +24h, +5d; Enter for none)", _time_or_none)
     if due is not None:
         found["due_at"] = due
     if deadline is not None or due is not None:
@@ -206,9 +207,12 @@ def _time(text: str) -> str:
     if ahead is not None:
         return format_us(now_us + int(ahead[1]) * (3_600_000_000 if ahead[2] == "h" else 86_400_000_000))
     try:
-        at_us = parse_us(text)
+        at_us = parse_us(f"{text}T23:59:59Z" if _DATE.fullmatch(text) else text)
     except ValueError:
-        raise UsageError("--due: it is no time", hint="RFC 3339, such as 2027-01-31T12:00:00Z, or +24h, +5d.") from None
+        raise UsageError(
+            "--due: it is no time",
+            hint="RFC 3339 (2027-01-31T12:00:00Z), a date (to its end, UTC), or +24h, +5d.",
+        ) from None
     if at_us <= now_us:
         raise UsageError("--due: that time has passed")
     return format_us(at_us)

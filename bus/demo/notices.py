@@ -49,7 +49,7 @@ def regulatory_notices() -> Act:
             Row(says="have removed what they found", lines=[_removed(org) for org in PROMPT]),
             Row(says="verifies what they say", lines=verified),
             Row(says=f"{LATE} is late, says the clerk", awaits=_lateness("overdue")),
-            Row(says="as late again: now everyone hears", awaits=_lateness("escalated")),
+            Row(says="is late still: everyone hears", awaits=_lateness("escalated")),
             Row(says="has removed them now", lines=[_removed(LATE)]),
             Row(says="answered {late_s} s late, on record", awaits=_lateness("cured")),
         ],

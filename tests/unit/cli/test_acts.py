@@ -94,6 +94,8 @@ def test_without_a_terminal_a_missing_flag_is_named(bus, stopped, args: tuple[st
         (("refer", EVENT, "--to", "@police:GB:victim"), "not an agreement"),
         ((*NOTICE, "--platform-wide", "--why-not-preserved", "no_evidence_value", "--due", "tomorrow"), "--due: it is no time"),
         ((*NOTICE, "--platform-wide", "--why-not-preserved", "no_evidence_value", "--due", "2020-01-01T00:00:00Z"), "has passed"),
+        ((*NOTICE, "--platform-wide", "--why-not-preserved", "no_evidence_value", "--due", "2020-01-01"), "has passed"),
+        ((*NOTICE, "--platform-wide", "--why-not-preserved", "no_evidence_value", "--due", "2099-02-30"), "--due: it is no time"),
         ((*NOTICE, "--platform-wide", "--why-not-preserved", "no_evidence_value", "--deadline", "soon"), "--deadline: no such row"),
         ((*NOTICE, "--platform-wide", "--why-not-preserved", "no_evidence_value", "--preserve", "logs"), "three ways"),
         ((*NOTICE, "--platform-wide", "--preservation", "seven"), "--preservation: it is no event id"),
@@ -153,6 +155,15 @@ def test_a_dry_run_prints_events_that_could_be_published(bus, stopped, urls: Pat
     assert kept["sealed"] == {"accounts": [], "locators": notice["sealed"]["locators"]}
     checked = bus("publish", "-", "--as", "tidewave", "--check", stdin=result.stdout)
     assert "2 events could be published" in checked.stderr
+
+
+def test_a_date_is_due_at_its_end(bus, stopped):
+    """Who is given a day has all of it."""
+    result = bus(
+        *NOTICE, "--platform-wide", "--why-not-preserved", "no_evidence_value", "--due", "2099-01-31", "--dry-run"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["header"]["due_at"].startswith("2099-01-31T23:59:59")
 
 
 def test_variables_stand_in_for_flags(bus, stopped, urls: Path):
