@@ -32,7 +32,7 @@ PROVED = (f"notice-{LATE}", f"removed-{LATE}")
 """The lines whose events are proved at the end, with the clerk's word on them: what was asked, and when answered."""
 
 _LEFT_OUT = {
-    "left-out": "fingerprint of the wrong length left out",
+    "left-out": "fingerprints of the wrong length left out",
     "unknown-tombstone": "deletions of what was never listed",
 }
 
