@@ -54,8 +54,9 @@ def demo(scale: float, seed: int, keep: bool, as_org: str | None, output: str) -
     print_at_end = run(_demo(scale, seed, keep, as_org, output))
     if output == "json":
         print_json(print_at_end)
-    start = "" if _running(Sandbox(settings().state)) else "`bus sandbox up` starts it again; "
-    say(f"Ask the ledger yourself: {start}`bus audit search --type Overdue`, then `bus audit trace` with an index.")
+    if not _running(Sandbox(settings().state)):
+        say("`bus sandbox up` starts it again.")
+    say("Ask the ledger: `bus audit search --type Overdue`, `bus audit trace INDEX`.")
 
 
 async def _demo(scale: float, seed: int, keep: bool, auditor: str | None, output: str) -> dict[str, Any]:
